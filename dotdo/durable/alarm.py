@@ -1,0 +1,133 @@
+"""The alarm of an entity: one row, one timer, `alarm(self, info)` when it is due.
+
+The row is deleted when the handler has committed. A handler that fails is tried again after 2 s, doubling, six times;
+then the alarm is given up and the error logged. Setting a new one in the handler replaces it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dotdo.durable.ledger import Ledger
+
+FIRST_DELAY_SECONDS = 2.0
+TRIES_MAX = 6
+
+_TABLE = "CREATE TABLE IF NOT EXISTS _do_alarm(one INTEGER PRIMARY KEY, due REAL NOT NULL, tries INTEGER NOT NULL, asked REAL NOT NULL)"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmInfo:
+    """What the handler is told: when the alarm was due (epoch seconds), and how often it failed before."""
+
+    scheduled_time: float
+    retry_count: int
+    is_retry: bool
+
+
+class Alarm:
+    """The alarm of one activation."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.due: float | None = None
+        self._asked = 0.0
+        self._tries = 0
+        self._timer: Any = None
+        self.is_running = False
+        self._was_changed = False
+
+    def load(self) -> None:
+        """Read the row (worker thread)."""
+        rows = self._ledger.activation.file.query("SELECT due, tries, asked FROM _do_alarm")
+        if rows:
+            self.due, self._tries, self._asked = rows[0]
+
+    def arm(self) -> None:
+        """Set the timer for the row."""
+        self.disarm()
+        if self.due is not None:
+            self._timer = self._ledger.activation.host.clock.call_at(self.due, self._fire)
+
+    def disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def write(self, due: float | None, tries: int = 0, asked: float | None = None) -> None:
+        """Change the row in the transaction that is being put together; the timer follows its commit."""
+        file = self._ledger.activation.file
+        self.due, self._tries = due, tries
+        self._was_changed = True
+        if due is None:
+            if file.has_table("_do_alarm"):
+                file.add("DELETE FROM _do_alarm")
+            return
+        self._asked = due if asked is None else asked
+        file.ensure_table(_TABLE)
+        file.add("INSERT OR REPLACE INTO _do_alarm VALUES(1, ?1, ?2, ?3)", (due, tries, self._asked))
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._ledger.activation.exclusively(lambda: self._begin)
+
+    def _begin(self) -> None:
+        ledger = self._ledger
+        handler = ledger.activation.spec.alarm
+        if self.due is None or self.is_running:
+            return
+        if handler is None:
+            ledger.activation.host_log("an alarm is due, but its class has no `alarm` method")
+            ledger.activation.exclusively(lambda: self.write(None))
+            return
+        self.is_running = True
+        self._was_changed = False
+        info = AlarmInfo(self._asked, self._tries, self._tries > 0)
+        ledger.run_internal(
+            f"alarm-{self._asked!r}-{self._tries}", "alarm", handler(ledger.activation.instance, info), self._succeeded, self._failed
+        )
+
+    def _succeeded(self) -> None:
+        """In the transaction of the handler's last turn."""
+        self.is_running = False
+        if not self._was_changed:
+            self.write(None)
+
+    def _failed(self, error: BaseException) -> None:
+        self.is_running = False
+        if self._was_changed and self.due is not None:
+            return
+        tries = self._tries + 1
+        activation = self._ledger.activation
+        if tries > TRIES_MAX:
+            activation.host_log(f"its alarm failed {tries} times and is given up: {type(error).__name__}: {error}")
+            self.write(None)
+            return
+        self.write(activation.host.clock.now() + FIRST_DELAY_SECONDS * 2 ** (tries - 1), tries, self._asked)
+
+
+def set_alarm(ledger: Ledger, due: float) -> None:
+    """Set the alarm in the running turn's transaction."""
+    ledger.alarm.write(due)
+    _rearm(ledger)
+
+
+def get_alarm(ledger: Ledger) -> float | None:
+    """When the alarm is due."""
+    return None if ledger.alarm.is_running and not ledger.alarm._was_changed else ledger.alarm.due
+
+
+def delete_alarm(ledger: Ledger) -> None:
+    """Clear the alarm in the running turn's transaction."""
+    ledger.alarm.write(None)
+    _rearm(ledger)
+
+
+def _rearm(ledger: Ledger) -> None:
+    turn = ledger.activation.turn
+    arm: Callable[[], None] = ledger.alarm.arm
+    if turn is not None:
+        turn.then(arm)

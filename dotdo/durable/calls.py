@@ -1,0 +1,292 @@
+"""Calls an entity makes: the `Caller` inside entities.
+
+Every call gets an id derived from the caller's own call id, the branch and the ordinal, so that whatever is run again
+asks under the same id, and a callee that wrote answers from its record. An awaited call outside a step is a step of its
+own once the caller is an execution: its outcome is journaled. A call whose promise nobody holds when the turn commits
+goes through the outbox, in that very commit; the others go directly, once the commit is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from dotdo import codec
+from dotdo.durable.operation import Operation
+from dotdo.entity.turn import Turn
+from dotdo.errors import DotdoError, InsideTransaction, mark_remote
+from dotdo.rpc import follow, frames
+from dotdo.rpc.client import decode_error
+from dotdo.rpc.node import Node
+from dotdo.rpc.server import encode_error
+from dotdo.storage.journal import Kind
+
+if TYPE_CHECKING:
+    from dotdo.durable.ledger import Ledger
+    from dotdo.durable.run import Run
+
+CALL_ID_LENGTH_MAX = 100
+
+
+def derived_id(parent: str, place: str) -> str:
+    """The id of a call made at `place` in the call `parent`; long ones are hashed."""
+    text = f"{parent}/{place}"
+    if len(text) <= CALL_ID_LENGTH_MAX:
+        return text
+    return "h" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Outgoing:
+    """What the entity's caller keeps on a node."""
+
+    __slots__ = ("is_sent", "key", "name", "operation", "reply", "run", "waiters")
+
+    def __init__(self, run: Run | None, key: str | None, name: str) -> None:
+        self.run = run
+        self.key = key
+        self.name = name
+        self.operation: CallOperation | None = None
+        self.reply: tuple[bool, bytes] | None = None
+        self.is_sent = False
+        self.waiters: list[Callable[[bool, bytes], None]] = []
+
+
+class EntityCaller:
+    """Takes what an entity's code records."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.activation = ledger.activation
+
+    # -- Caller -------------------------------------------------------------------------------------------------
+
+    def record(self, node: Node) -> None:
+        turn, task = self.ledger.current("a call")
+        run: Run | None = task.run
+        member = next((op for op in reversed(node.path) if isinstance(op, str)), "item")
+        name = f"{node.noun}.{member}"
+        branch = task.branch
+        key = None if run is None or branch.in_step else branch.key(name)
+        if node.call_id is None:
+            parent = run.id if run is not None else f"{self.activation.key}/setup"
+            node.call_id = derived_id(parent, branch.next_call())
+        node.owner = self
+        node.slot = Outgoing(run, key, name)
+        if turn.nodes is None:
+            turn.nodes = []
+        turn.nodes.append(node)
+
+    def pull(self, node: Node) -> Awaitable[Any]:
+        if node.owner is None:
+            self.record(node)
+        elif node.owner is not self:
+            raise DotdoError(f"{node.text} was made outside {self.activation.key}: a promise cannot be taken across entities")
+        if self.activation.in_transaction:
+            raise InsideTransaction(f"{node.text} was awaited inside a transaction of {self.activation.key}: await it before or after")
+        outgoing: Outgoing = node.slot
+        node.is_wanted = True
+        if outgoing.run is None:
+            return self._plain(node)
+        if outgoing.operation is not None:
+            return self._again(node, outgoing)
+        operation = outgoing.operation = CallOperation(self, node, outgoing)
+        return operation.outcome()
+
+    def result(self, node: Node, timeout_s: float | None) -> Any:
+        raise RuntimeError(f"{node.text}.result() blocks, and an entity runs on an event loop: await it instead")
+
+    async def _plain(self, node: Node) -> Any:
+        """A call made by `setup`: not part of any execution."""
+        future: asyncio.Future[tuple[bool, bytes]] = self.activation.host.loop.create_future()
+        self.when_answered(node, lambda ok, blob: None if future.done() else future.set_result((ok, blob)))
+        return _value(*await future)
+
+    async def _again(self, node: Node, outgoing: Outgoing) -> Any:
+        """A promise that is awaited a second time."""
+        future: asyncio.Future[tuple[bool, bytes]] = self.activation.host.loop.create_future()
+        self.when_answered(node, lambda ok, blob: None if future.done() else future.set_result((ok, blob)))
+        return _value(*await future)
+
+    # -- what a turn's end does ---------------------------------------------------------------------------------
+
+    def place(self, turn: Turn, *, replayed: bool) -> None:
+        """Decide where the calls of this turn go; messages for the outbox join its transaction."""
+        nodes = turn.nodes or []
+        turn.nodes = None
+        direct = []
+        for node in nodes:
+            if node.is_wanted or node.is_held:
+                if not replayed:
+                    direct.append(node)
+            elif node.payload is None or node.children or node.is_consumed or replayed:
+                continue
+            elif node.base is None and not node.has_promises:
+                assert node.call_id is not None
+                self.ledger.outbox.put(node.noun, node.entity_id, list(node.path), node.payload, node.call_id)
+            else:
+                direct.append(node)
+        if direct:
+            turn.then(lambda: self._send_when_safe(direct))
+
+    def _send_when_safe(self, nodes: list[Node]) -> None:
+        gate = self.activation.gate
+        if gate.is_open:
+            for node in nodes:
+                self.send(node)
+        else:
+            gate.when_safe(lambda error: None if error else [self.send(node) for node in nodes] and None)
+
+    def send(self, node: Node) -> None:
+        """Send one call now; its answer is kept for whoever awaits it."""
+        outgoing: Outgoing = node.slot
+        if outgoing.is_sent:
+            return
+        outgoing.is_sent = True
+        base = node.base
+        if base is not None:
+            self.when_answered(base, lambda ok, blob: self._send_on(node, ok, blob))
+        elif node.has_promises:
+            self.activation.host.loop.create_task(self._fill_then_send(node))
+        else:
+            self._send_to(node, node.noun, node.entity_id, list(node.path), node.payload)
+
+    def _send_to(self, node: Node, noun: str, entity_id: str, path: list[Any], payload: bytes | None) -> None:
+        run: Run | None = node.slot.run
+        activation = self.activation
+        options: dict[str, Any] = {
+            "chain": run.chain if run is not None else [activation.key],
+            "from": [activation.spec.noun, activation.id],
+        }
+        if node.options is not None:
+            if node.options.extra:
+                options.update(node.options.extra)
+            if node.options.call_id is not None:
+                options["explicit"] = True
+        assert node.call_id is not None
+        self.ledger.host.send_call(
+            noun, entity_id, path, payload, call_id=node.call_id, options=options,
+            repeat=run is not None and (run.is_repeat or node.is_consumed),
+            on_reply=lambda kind, value: self._replied(node, kind, value),
+        )  # fmt: skip
+
+    def _send_on(self, node: Node, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+        """A chain on the result of a call: the base is here."""
+        if not ok:
+            self._answered(node, ok, blob)
+            return
+        self.activation.host.loop.create_task(self._follow(node, blob))
+
+    async def _follow(self, node: Node, blob: bytes) -> None:
+        try:
+            payload = node.payload
+            if payload is not None and node.has_promises:
+                payload = await follow.fill_promises(payload, self.ledger.host.call_out)
+            value = await follow.follow(codec.decode(blob), node.path, payload, self.ledger.host.call_out, node.call_id)
+            self._answered(node, True, codec.encode(value))  # noqa: FBT003
+        except BaseException as error:  # noqa: BLE001  # whoever awaits the node gets it
+            self._answered(node, False, encode_error(error))  # noqa: FBT003
+
+    async def _fill_then_send(self, node: Node) -> None:
+        try:
+            assert node.payload is not None
+            payload = await follow.fill_promises(node.payload, self.ledger.host.call_out)
+        except BaseException as error:  # noqa: BLE001  # as above
+            self._answered(node, False, encode_error(error))  # noqa: FBT003
+            return
+        self._send_to(node, node.noun, node.entity_id, list(node.path), payload)
+
+    # -- answers ------------------------------------------------------------------------------------------------
+
+    def _replied(self, node: Node, kind: int, value: Any) -> None:
+        if kind == frames.PARKED:
+            operation = node.slot.operation
+            if operation is not None:
+                operation.callee_parked()
+            return
+        self._answered(node, kind != frames.REJECT, value if value is not None else codec.encode(None))
+
+    def _answered(self, node: Node, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+        outgoing: Outgoing = node.slot
+        if outgoing.reply is not None:
+            return
+        outgoing.reply = (ok, blob)
+        waiters, outgoing.waiters = outgoing.waiters, []
+        for waiter in waiters:
+            waiter(ok, blob)
+        if outgoing.operation is not None:
+            outgoing.operation.answered(ok, blob)
+
+    def when_answered(self, node: Node, waiter: Callable[[bool, bytes], None]) -> None:
+        """Call back with the node's answer, now or when it is here."""
+        outgoing: Outgoing = node.slot
+        if outgoing.reply is not None:
+            waiter(*outgoing.reply)
+        else:
+            outgoing.waiters.append(waiter)
+
+
+class CallOperation(Operation):
+    """An awaited call to another entity."""
+
+    __slots__ = ("_caller", "_is_recorded", "node", "outgoing")
+
+    def __init__(self, caller: EntityCaller, node: Node, outgoing: Outgoing) -> None:
+        assert outgoing.run is not None
+        super().__init__(outgoing.run, outgoing.key or f"call:{node.call_id}", outgoing.name)
+        self._caller = caller
+        self._is_recorded = outgoing.key is not None
+        self.node = node
+        self.outgoing = outgoing
+
+    def start(self, turn: Turn) -> None:
+        reply = self.outgoing.reply
+        if reply is not None:
+            turn.then(lambda: self.answered(*reply))
+        elif not self.outgoing.is_sent:
+            turn.then(lambda: self._caller._send_when_safe([self.node]))
+
+    def answered(self, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+        run = self.run
+        if self.withdrawn or run.operations.get(self.key) is not self or run.is_replaying:
+            return
+        if not self._is_recorded:
+            self.resolve(ok, blob)
+        elif not run.is_journaled:
+            run.keep_outcome(self.key, self.name, ok, blob)
+            self.resolve(ok, blob)
+        else:
+            run.operations.pop(self.key, None)
+
+            def record() -> Callable[[], None]:
+                run.add_row(Kind.STEP, self.key, name=self.name, ok=ok, value=blob)
+                return lambda: self.resolve(ok, blob)
+
+            run.activation.exclusively(record)
+
+    @property
+    def is_remote(self) -> bool:
+        return self.outgoing.is_sent and self.outgoing.reply is None
+
+    def error(self, blob: bytes) -> BaseException:
+        return mark_remote(super().error(blob))
+
+    def callee_parked(self) -> None:
+        """The answer may take days: journal the wait, so that this entity may sleep as well."""
+        if self.withdrawn or self.is_parked or self.run.is_over:
+            return
+        self.is_parked = True
+        self.waiting_for = self.name
+
+        def record() -> Callable[[], None]:
+            self.run.add_row(Kind.WAIT, self.key, name=self.name, value=(self.node.call_id or "").encode())
+            return self.run.may_be_parked
+
+        self.run.activation.exclusively(record)
+
+
+def _value(ok: bool, blob: bytes) -> Any:  # noqa: FBT001  # (ok, blob) is one outcome
+    if not ok:
+        raise mark_remote(decode_error(blob))
+    return codec.decode(blob)

@@ -1,0 +1,315 @@
+"""What is asked of an execution from outside: its state, its history, and the verbs cancel, pause, resume, retry, replay.
+
+These calls come to the entity as paths that begin with "!" and are answered by the runtime, never by user code. State
+and history are read from rows and never replay anything. An execution is paused between two of its operations: what
+runs is let finish and recorded, nothing new starts, and its coroutines are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dotdo import codec
+from dotdo.durable.calls import CallOperation
+from dotdo.durable.waits import WaitOperation, pack_signal
+from dotdo.errors import ExecutionCancelled, NoSuchMember, OutcomeUnknown
+from dotdo.storage import journal
+from dotdo.storage.journal import Kind, Row, RunRow
+
+if TYPE_CHECKING:
+    from dotdo.durable.ledger import Ledger
+    from dotdo.rpc.server import IncomingCall
+
+_KIND_NAMES = {
+    Kind.TURN: "write", Kind.STEP: "step", Kind.ATTEMPT: "attempt", Kind.WAIT: "wait", Kind.FAILED: "failed",
+    Kind.CANCEL: "cancel", Kind.SIGNAL: "signal",
+}  # fmt: skip
+
+
+def answer(ledger: Ledger, call: IncomingCall) -> None:
+    """Answer one control call."""
+    verb = call.path[1] if len(call.path) == 2 else None
+    handler = _VERBS.get(verb) if isinstance(verb, str) else None
+    if handler is None:
+        raise NoSuchMember(f"no such control verb: {verb!r}")
+    args = codec.decode(call.payload)[0] if call.payload is not None else []
+    handler(ledger, call, *args)
+
+
+def _say(ledger: Ledger, call: IncomingCall, value: Any) -> None:
+    blob = codec.encode(value)
+    ledger.activation.gate.when_safe(lambda error: call.reject_error(error) if error else call.resolve(blob))
+
+
+def _row(ledger: Ledger, run_id: str) -> RunRow:
+    row = ledger.dormant.get(run_id) or journal.find_run(ledger.activation.file, run_id)
+    if row is None:
+        raise OutcomeUnknown(f"{ledger.activation.key} has no execution {run_id!r} (any more)")
+    return row
+
+
+# -- reading ----------------------------------------------------------------------------------------------------
+
+
+def _info(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    _say(ledger, call, describe(ledger, _row(ledger, run_id), with_steps=True))
+
+
+def describe(ledger: Ledger, row: RunRow, *, with_steps: bool) -> dict[str, Any]:
+    """An execution as plain data."""
+    run = ledger.runs.get(row.id)
+    status, waiting, until = row.status, row.waiting, row.until
+    if run is not None and row.ended is None:
+        status = "paused" if run.is_pausing else "waiting" if run.is_parked else "running"
+        waiting, until = (run.waiting_for, run.until) if status == "waiting" else (None, None)
+    error = None
+    if row.ended is not None and not row.ok and row.outcome:
+        error = codec.decode(row.outcome)
+    steps = []
+    if with_steps:
+        for entry in journal.rows_of(ledger.activation.file, row.id):
+            if entry.kind == Kind.STEP:
+                steps.append(
+                    {"id": _step_id(entry.key), "status": "completed" if entry.ok else "failed", "attempts": entry.attempt or 1, "at": entry.at}
+                )
+    return {
+        "id": f"{ledger.activation.key}!{row.id}", "method": row.method, "status": status, "waiting_for": waiting,
+        "until": until, "error": error, "started_at": row.started, "ended_at": row.ended, "attempt": row.attempt, "steps": steps,
+    }  # fmt: skip
+
+
+def _step_id(key: str) -> str:
+    return key.partition("|")[2] or key
+
+
+def _history(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    row = _row(ledger, run_id)
+    entries: list[dict[str, Any]] = [{"type": "start", "at": row.started, "method": row.method}]
+    for entry in journal.rows_of(ledger.activation.file, run_id):
+        entries.append(_entry(entry))
+    if row.ended is not None:
+        entries.append({"type": row.status, "at": row.ended})
+    _say(ledger, call, entries)
+
+
+def _entry(entry: Row) -> dict[str, Any]:
+    data: dict[str, Any] = {"type": _KIND_NAMES[Kind(entry.kind)], "at": entry.at, "id": _step_id(entry.key), "name": entry.name}
+    if entry.kind in (Kind.STEP, Kind.ATTEMPT):
+        data["attempt"] = entry.attempt or 1
+        data["ok"] = bool(entry.ok)
+        data["started_at"] = entry.started
+        value = codec.decode(entry.value) if entry.value else None
+        data["result" if entry.ok else "error"] = value if entry.ok else f"{type(value).__name__}: {value}"
+    if entry.until is not None:
+        data["until"] = entry.until
+    return data
+
+
+def _list(ledger: Ledger, call: IncomingCall, status: str | None, limit: int) -> None:
+    rows = journal.list_runs(ledger.activation.file, None, 100_000 if status else limit)
+    found = [describe(ledger, row, with_steps=False) for row in rows]
+    _say(ledger, call, [one for one in found if status is None or one["status"] == status][:limit])
+
+
+def _result(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    run = ledger.runs.get(run_id)
+    if run is not None:
+        run.callers.append(call)
+        if run.is_parked:
+            ledger.tell_parked(run, call)
+        return
+    row = _row(ledger, run_id)
+    if row.ended is None:
+        ledger.listeners(run_id).append(call)
+        return
+    blob = row.outcome or b""
+    if row.ok:
+        call.resolve(blob)
+    else:
+        call.reject(blob)
+
+
+# -- acting -----------------------------------------------------------------------------------------------------
+
+
+def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    row = _row(ledger, run_id)
+    if row.ended is not None:
+        _say(ledger, call, False)  # noqa: FBT003
+        return
+
+    def mark() -> Callable[[], None]:
+        run = ledger.runs.get(run_id)
+        if run is not None:
+            run.is_cancelling = True
+            run.add_row(Kind.CANCEL, "")
+        else:
+            sequence = 1 + max((r.seq for r in journal.rows_of(ledger.activation.file, run_id)), default=0)
+            now = ledger.activation.host.clock.now()
+            journal.append(ledger.activation.file, run_id, Row(sequence, Kind.CANCEL, "", None, None, None, None, None, now, None, None))
+            journal.set_status(ledger.activation.file, run_id, "running")
+
+        def act() -> None:
+            running = ledger.runs.get(run_id)
+            if running is None:
+                running = ledger.wake_run(run_id)
+            elif running.main is not None:
+                running.is_pausing = False
+                running.main.cancel()
+            _say(ledger, call, True)  # noqa: FBT003
+
+        return act
+
+    ledger.activation.exclusively(mark)
+
+
+def _pause(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    row = _row(ledger, run_id)
+    if row.ended is not None:
+        _say(ledger, call, False)  # noqa: FBT003
+        return
+
+    def mark() -> Callable[[], None]:
+        run = ledger.runs.get(run_id)
+        journal.set_status(ledger.activation.file, run_id, "paused", row.waiting, row.until)
+        if run is not None:
+            run.row_status = "paused"
+            run.is_pausing = True
+        elif run_id in ledger.dormant:
+            ledger.dormant[run_id].status = "paused"
+
+        def act() -> None:
+            if run is not None and (run.is_parked or not run.has_body):
+                ledger.held_back(run)
+            _say(ledger, call, True)  # noqa: FBT003
+
+        return act
+
+    ledger.activation.exclusively(mark)
+
+
+def _resume(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    run = ledger.runs.get(run_id)
+    row = _row(ledger, run_id)
+    if row.status != "paused" and (run is None or not run.is_pausing):
+        _say(ledger, call, False)  # noqa: FBT003
+        return
+
+    def mark() -> Callable[[], None]:
+        journal.set_status(ledger.activation.file, run_id, "running")
+
+        def act() -> None:
+            running = ledger.runs.get(run_id)
+            if running is not None:
+                running.is_pausing = False
+                running.row_status = "running"
+                running.release()
+            else:
+                ledger.dormant.setdefault(run_id, row).status = "running"
+                ledger.wake_run(run_id)
+            _say(ledger, call, True)  # noqa: FBT003
+
+        return act
+
+    ledger.activation.exclusively(mark)
+
+
+def _retry(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    row = _row(ledger, run_id)
+    if row.status != "failed":
+        _say(ledger, call, False)  # noqa: FBT003
+        return
+    ledger.retry_run(row, None)
+    ledger.activation.exclusively(lambda: lambda: _say(ledger, call, True))  # noqa: FBT003
+
+
+def _replay(ledger: Ledger, call: IncomingCall, run_id: str, new_id: str) -> None:
+    """Start over with the same arguments, as a new execution."""
+    row = _row(ledger, run_id)
+    call.path = [row.method]
+    call.payload = row.payload
+    call.call_id = new_id
+    call.is_explicit = True
+    call.options = {**(call.options or {}), "start": True}
+    ledger.accept(call)
+
+
+def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+    """Deliver a signal, or the outcome of a callback, once."""
+    row = _row(ledger, run_id)
+    if row.ended is not None:
+        raise ExecutionCancelled(f"{ledger.activation.key}!{run_id} has ended ({row.status}): it takes no signals")
+    run = ledger.runs.get(run_id)
+    if run is not None:
+        for operation in run.operations.values():
+            if isinstance(operation, WaitOperation) and operation.signal == name and operation.is_parked:
+                operation.end(ok, blob)
+                _after(ledger, call)
+                return
+    packed = pack_signal(ok, blob)
+
+    def keep() -> Callable[[], None]:
+        running = ledger.runs.get(run_id)
+        if running is not None:
+            running.signals.append((name, packed))
+            running.add_row(Kind.SIGNAL, name, value=packed)
+        else:
+            sequence = 1 + max((r.seq for r in journal.rows_of(ledger.activation.file, run_id)), default=0)
+            now = ledger.activation.host.clock.now()
+            journal.append(ledger.activation.file, run_id, Row(sequence, Kind.SIGNAL, name, None, None, None, packed, None, now, None, None))
+            if row.status == "waiting":
+                journal.set_status(ledger.activation.file, run_id, "running")
+
+        def wake() -> None:
+            if run_id in ledger.dormant and ledger.dormant[run_id].status == "waiting":
+                ledger.wake_run(run_id)
+            _say(ledger, call, True)  # noqa: FBT003
+
+        return wake
+
+    ledger.activation.exclusively(keep)
+
+
+def _after(ledger: Ledger, call: IncomingCall) -> None:
+    ledger.activation.exclusively(lambda: lambda: _say(ledger, call, True))  # noqa: FBT003
+
+
+def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+    """The outcome of a call that this entity made and that parked; it came through the callee's outbox."""
+    options = call.options or {}
+    sender, number = options["sender"], options["number"]
+    file = ledger.activation.file
+    if journal.last_from(file, sender) >= number:
+        call.ack()
+        return
+    for run in ledger.runs.values():
+        for operation in list(run.operations.values()):
+            if isinstance(operation, CallOperation) and operation.node.call_id == call_id:
+                operation._caller._answered(operation.node, ok, blob)
+
+    def take() -> Callable[[], None]:
+        journal.take(file, sender, number)
+        woken = [row.id for row in ledger.dormant.values() if _waits_for(ledger, row, call_id)]
+        for run_id in woken:
+            journal.set_status(file, run_id, "running")
+
+        def wake() -> None:
+            for run_id in woken:
+                ledger.wake_run(run_id)
+            ledger.activation.gate.when_safe(lambda error: None if error else call.ack())
+
+        return wake
+
+    ledger.activation.exclusively(take)
+
+
+def _waits_for(ledger: Ledger, row: RunRow, call_id: str) -> bool:
+    wanted = call_id.encode()
+    return any(r.kind == Kind.WAIT and r.value == wanted for r in journal.rows_of(ledger.activation.file, row.id))
+
+
+_VERBS: dict[str, Callable[..., None]] = {
+    "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
+    "resume": _resume, "retry": _retry, "replay": _replay, "signal": _signal, "reply": _reply,
+}  # fmt: skip

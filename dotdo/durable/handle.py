@@ -1,0 +1,176 @@
+"""`Execution`: the handle of something durable that runs, from anywhere.
+
+It is the execution's id, `<key>!<call id>`, and the verbs one can ask of it. Nothing is kept in it: a handle made from
+the id alone, in another program, days later, does the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Generator
+from datetime import datetime
+from typing import Any
+
+from dotdo import clock, codec, durations
+from dotdo.errors import CallTimeout, IdError
+from dotdo.names import split_key
+from dotdo.rpc import caller as callers
+from dotdo.rpc.client import new_client_id
+from dotdo.rpc.node import CallOptions, Node
+from dotdo.rpc.promise import CallPromise
+from dotdo.rpc.stub import make_stub
+
+
+class ExecutionInfo:
+    """A snapshot of an execution."""
+
+    __slots__ = ("attempt", "ended_at", "error", "id", "method", "started_at", "status", "steps", "until", "waiting_for")
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.id: str = data["id"]
+        self.method: str = data["method"]
+        self.status: str = data["status"]
+        self.steps: list[dict[str, Any]] = data["steps"]
+        self.waiting_for: str | None = data["waiting_for"]
+        self.until: datetime | None = _moment(data["until"])
+        self.error: BaseException | None = data["error"]
+        self.started_at: datetime | None = _moment(data["started_at"])
+        self.ended_at: datetime | None = _moment(data["ended_at"])
+        self.attempt: int = data["attempt"]
+
+    def __repr__(self) -> str:
+        return f"<execution {self.id}: {self.status}>"
+
+
+def _moment(epoch: float | None) -> datetime | None:
+    return None if epoch is None else clock.to_datetime(epoch)
+
+
+class Execution:
+    """A handle of one execution. `await execution` gives the handle itself."""
+
+    __slots__ = ("_entity_id", "_noun", "_run_id", "id")
+
+    def __init__(self, execution_id: str) -> None:
+        key, bang, run_id = execution_id.rpartition("!") if execution_id.count("!") == 1 else execution_id.partition("!")
+        if not bang or not run_id:
+            raise IdError(f"{execution_id!r} is not the id of an execution: it is <noun>/<id>!<call id>")
+        self._noun, self._entity_id = split_key(key)
+        self._run_id = run_id
+        self.id = execution_id
+
+    def __repr__(self) -> str:
+        return f"<execution {self.id}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Execution) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __await__(self) -> Generator[Any, None, Execution]:
+        return self
+        yield
+
+    async def result(self, timeout: durations.Duration | None = None) -> Any:
+        """Its result, waited for; its error is raised. Raises CallTimeout after `timeout`."""
+        waiting = self._ask("result")
+        if timeout is None:
+            return await waiting
+        try:
+            return await asyncio.wait_for(waiting, durations.seconds(timeout))
+        except CallTimeout:
+            raise
+        except TimeoutError:
+            raise CallTimeout(f"execution {self.id} did not end within {timeout}") from None
+
+    async def info(self) -> ExecutionInfo:
+        """A snapshot: status, steps, what it waits for and until when, its error."""
+        return ExecutionInfo(await self._ask("info"))
+
+    async def status(self) -> str:
+        """pending, running, waiting, paused, completed, failed or cancelled."""
+        return (await self.info()).status
+
+    async def history(self) -> list[dict[str, Any]]:
+        """What happened, oldest first."""
+        return await self._ask("history")  # type: ignore[no-any-return]
+
+    async def cancel(self) -> bool:
+        """Cancel it: its body sees a cancellation, its undos run. False if it has ended."""
+        return await self._ask("cancel")  # type: ignore[no-any-return]
+
+    async def pause(self) -> bool:
+        """Start nothing new in it until `resume`. False if it has ended."""
+        return await self._ask("pause")  # type: ignore[no-any-return]
+
+    async def resume(self) -> bool:
+        """Go on after `pause`. False if it is not paused."""
+        return await self._ask("resume")  # type: ignore[no-any-return]
+
+    async def retry(self) -> bool:
+        """Go on from the failed step, with its attempts renewed, under the same id. False if it has not failed."""
+        return await self._ask("retry")  # type: ignore[no-any-return]
+
+    async def replay(self) -> Execution:
+        """Start over with the same arguments, as a new execution."""
+        return Execution(await self._ask("replay", f"replay-{new_client_id()}"))
+
+    async def signal(self, name: str, data: Any = None) -> None:
+        """Hand `data` to its `wait_for(name)`, now or when it gets there."""
+        await self._ask("signal", name, True, codec.encode(data))  # noqa: FBT003  # ok=True on the wire
+
+    def _ask(self, verb: str, *args: Any) -> Any:
+        stub = make_stub(self._noun, self._entity_id)
+        return control_call(stub, verb, self._run_id, *args)
+
+
+def control_call(stub: Any, verb: str, *args: Any) -> Any:
+    """The promise of a control call."""
+    noun, entity_id = stub._do_target_
+    node = Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None)
+    promise = CallPromise(stub, None, ("!", verb))
+    promise._do_node = node
+    node.promise = weakref.ref(promise)
+    callers.current().record(node)
+    return promise
+
+
+async def start(promise: Any) -> Execution:
+    """Start the call a promise stands for, and keep its handle. Durable when it returns."""
+    node: Node | None = getattr(promise, "_do_node", None)
+    if node is None or node.payload is None:
+        raise TypeError("start() takes a bound method and its arguments: await dotdo.start(Order('o1').process, order)")
+    return Execution(await promise)
+
+
+def starting(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The promise of starting `method(*args, **kwargs)`."""
+    options = getattr(method, "_do_options", None)
+    call_id = options.call_id if options is not None else None
+    extended = type(method)(method._do_root, method._do_base, method._do_path, CallOptions(call_id, None, {"start": True}))
+    return extended(*args, **kwargs)
+
+
+def complete(callback_id: str, value: Any = None) -> Any:
+    """Resolve a callback, once."""
+    return _resolve(callback_id, True, codec.encode(value))  # noqa: FBT003
+
+
+def fail(callback_id: str, error: Any) -> Any:
+    """Fail a callback, once: whoever awaits it gets the error."""
+    problem = error if isinstance(error, BaseException) else CallbackFailed(str(error))
+    return _resolve(callback_id, False, codec.encode(problem))  # noqa: FBT003
+
+
+class CallbackFailed(Exception):
+    """A callback was failed from outside; the text is the reason given."""
+
+
+def _resolve(callback_id: str, ok: bool, blob: bytes) -> Any:  # noqa: FBT001  # (ok, blob) is one outcome
+    execution_id, hash_, name = callback_id.rpartition("#")
+    if not hash_:
+        raise IdError(f"{callback_id!r} is not the id of a callback")
+    execution = Execution(execution_id)
+    return execution._ask("signal", f"callback:{name}", ok, blob)

@@ -1,0 +1,100 @@
+"""What an execution can wait for durably: the base of steps, sleeps, waits and calls.
+
+An operation takes its key when user code asks for it and starts when user code awaits it. Where the journal already
+holds its outcome, the outcome is delivered from there, in journal order; else it starts once the turn that awaits it
+is committed. What an operation delivers is always decoded from the bytes that are journaled, so that the first run
+and every replay see the same value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from dotdo import codec
+from dotdo.entity.turn import Turn
+from dotdo.errors import Hibernated, OutsideTurn
+
+if TYPE_CHECKING:
+    from dotdo.durable.run import Run
+
+
+class Operation:
+    """One durable thing an execution waits for."""
+
+    __slots__ = ("future", "hold", "is_parked", "key", "name", "run", "until", "waiting_for", "withdrawn")
+
+    def __init__(self, run: Run, key: str, name: str) -> None:
+        self.run = run
+        self.key = key
+        self.name = name
+        self.future: asyncio.Future[tuple[bool, bytes]] | None = None
+        self.hold: Any = None
+        self.is_parked = False
+        self.until: float | None = None
+        self.waiting_for = name
+        self.withdrawn = False
+
+    async def outcome(self) -> Any:
+        """Wait for the operation: its value, or its error raised."""
+        run = self.run
+        turn = run.activation.turn
+        if turn is None or turn.task is None:
+            raise OutsideTurn(f"{self.name} of {run.activation.key} was awaited outside a turn")
+        if turn.dropped:
+            raise Hibernated
+        task = turn.task
+        self.hold = task.hold
+        self.future = future = run.activation.host.loop.create_future()
+        run.begin(self, turn)
+        try:
+            ok, blob = await future
+        except BaseException:
+            if not self.withdrawn:
+                self.withdrawn = True
+                run.operations.pop(self.key, None)
+                self.withdraw()
+            raise
+        task.branch.pass_operation()
+        if not ok:
+            raise self.error(blob)
+        value = codec.decode(blob)
+        self.delivered(value)
+        return value
+
+    def resolve(self, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is the shape of every outcome here
+        """Hand the outcome to whoever awaits."""
+        self.run.operations.pop(self.key, None)
+        self.is_parked = False
+        future = self.future
+        if future is not None and not future.done():
+            future.set_result((ok, blob))
+
+    @property
+    def is_represented(self) -> bool:
+        """True when a task of the run does the waiting for this operation (a step's body), or nobody waits any more."""
+        return self.withdrawn
+
+    @property
+    def is_remote(self) -> bool:
+        """True while the operation waits for another entity."""
+        return False
+
+    def error(self, blob: bytes) -> BaseException:
+        """The recorded error, as it is raised at the await."""
+        return self.run.error_of(self, blob)
+
+    # -- for the kinds of operation -----------------------------------------------------------------------------
+
+    def start(self, turn: Turn) -> None:
+        """Begin for real; `turn` is the turn that awaits."""
+        raise NotImplementedError
+
+    def withdraw(self) -> None:
+        """Nobody awaits any more (cancelled, dropped): stop without recording anything."""
+
+    def withdraw_timers(self) -> None:
+        """The run is being dropped: leave no timer behind."""
+
+    def delivered(self, value: Any) -> None:
+        """The outcome reached the code that awaited it."""

@@ -1,0 +1,100 @@
+"""The outbox: messages nobody awaits, kept in the transaction that sent them until the receiver has them.
+
+A message is a row in the same commit as the turn that sent it, so it exists exactly if the turn happened. The host
+delivers it once the commit is safe; the receiver takes its number in the commit of what it does with it, and drops a
+number it has taken before. Acknowledged rows are deleted with the next commit, not by one of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dotdo import codec
+from dotdo.storage import journal
+
+if TYPE_CHECKING:
+    from dotdo.durable.ports import LedgerHost
+    from dotdo.entity.activation import Activation
+
+_COUNTER = "outbox"
+
+
+class Outbox:
+    """One entity's outgoing messages, in order."""
+
+    def __init__(self, activation: Activation, host: LedgerHost) -> None:
+        self._activation = activation
+        self._host = host
+        self._last = -1
+        self._fresh: list[tuple[int, str, str, bytes]] = []
+        self._unacked: dict[int, tuple[str, str, bytes]] = {}
+        self._acked: list[int] = []
+        self._is_stopped = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._unacked and not self._fresh
+
+    def load(self) -> None:
+        """Read what was not acknowledged (worker thread, file open)."""
+        for seq, noun, entity_id, message in journal.outgoing(self._activation.file):
+            self._unacked[seq] = (noun, entity_id, message)
+
+    def put(self, noun: str, entity_id: str, path: list[Any], payload: bytes, call_id: str) -> None:
+        """Add a message to the transaction that is being put together."""
+        file = self._activation.file
+        if self._last < 0:
+            self._last = journal.counter(file, _COUNTER)
+        self._last += 1
+        message = codec.encode([path, payload, call_id])
+        journal.put_outgoing(file, self._last, noun, entity_id, message)
+        journal.put_counter(file, _COUNTER, self._last)
+        self.forget_acked()
+        self._fresh.append((self._last, noun, entity_id, message))
+
+    def forget_acked(self) -> None:
+        """Delete acknowledged rows in the transaction that is being put together."""
+        for seq in self._acked:
+            journal.forget_outgoing(self._activation.file, seq)
+        self._acked.clear()
+
+    def send_new(self) -> None:
+        """The transaction is committed: deliver its messages once it is safe."""
+        if not self._fresh:
+            return
+        fresh, self._fresh = self._fresh, []
+        for seq, noun, entity_id, message in fresh:
+            self._unacked[seq] = (noun, entity_id, message)
+        self._activation.gate.when_safe(lambda error: None if error else self._send([f[0] for f in fresh], repeat=False))
+
+    def send_all(self, *, repeat: bool) -> None:
+        """After an activation: deliver again what was not acknowledged."""
+        if self._unacked:
+            numbers = list(self._unacked)
+            self._activation.gate.when_safe(lambda error: None if error else self._send(numbers, repeat=repeat))
+
+    def drop_fresh(self) -> None:
+        """The transaction was rolled back."""
+        self._fresh.clear()
+        self._last = -1
+
+    def stop(self) -> None:
+        self._is_stopped = True
+
+    def _send(self, numbers: list[int], *, repeat: bool) -> None:
+        key = self._activation.key
+        for seq in numbers:
+            noun, entity_id, message = self._unacked[seq]
+            path, payload, call_id = codec.decode(message)  # type: ignore[misc]
+            options = {"sender": key, "number": seq, "chain": []}
+            self._host.send_oneway(
+                noun, entity_id, path, payload, call_id=call_id, options=options, repeat=repeat,  # type: ignore[has-type]
+                on_ack=lambda seq=seq: self._was_acked(seq),  # type: ignore[misc]
+            )  # fmt: skip
+
+    def _was_acked(self, seq: int) -> None:
+        if self._is_stopped or self._unacked.pop(seq, None) is None:
+            return
+        self._acked.append(seq)
+        if not self._unacked:
+            self._activation.host.touched(self._activation)

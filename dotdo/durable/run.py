@@ -1,0 +1,511 @@
+"""One call of an entity while it runs, and its journal once it needs one.
+
+A call that writes nothing and uses no durable operation stays plain and pays nothing. It becomes an execution at its
+first durable operation, or when it suspends after a write: its id, method and arguments are journaled in that very
+commit, with all that its turns have read and been handed so far.
+
+A replay runs the method again from its journaled arguments. Turns that are on record run on what they read then, and
+what they write is dropped at their end. Recorded outcomes are delivered one at a time in journal order, the next only
+when the execution can run no further, so that races are decided as they were. When the record is used up the run is
+live, and goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dotdo import codec
+from dotdo.durable import saga
+from dotdo.durable.operation import Operation
+from dotdo.entity.task import EntityTask
+from dotdo.entity.turn import Branch, Ending, Turn, TurnRecord
+from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayMismatch
+from dotdo.storage import journal
+from dotdo.storage.journal import Kind, Row, RunRow
+
+if TYPE_CHECKING:
+    from dotdo.durable.ledger import Ledger
+    from dotdo.rpc.server import IncomingCall
+
+QUIET_PASSES = 4
+"""Loop passes without a turn after which a replaying execution can run no further: gather needs two, TaskGroup three."""
+
+MISMATCH_AFTER_SECONDS = 1.0
+"""How long a replay waits for a recorded operation that is not asked for before it reports a mismatch."""
+
+
+class Run:
+    """A call in memory."""
+
+    def __init__(self, ledger: Ledger, call_id: str, method: str, payload: bytes | None) -> None:
+        self.ledger = ledger
+        self.activation = ledger.activation
+        self.id = call_id
+        self.method = method
+        self.payload = payload
+        self.chain: list[str] = []
+        self.is_repeat = False
+        self.callers: list[IncomingCall] = []
+        self.reply_to: list[list[str]] = []
+        self.parked_since: float | None = None
+        self.caller_key: tuple[str, int] | None = None
+        self.sender: tuple[str, int] | None = None
+        self.what = method
+        self.is_internal = False
+        self.on_end: Callable[[BaseException | None], None] | None = None
+        self.announce: Callable[[], None] | None = None
+        self.main: EntityTask | None = None
+        self.tasks: set[EntityTask] = set()
+        self.operations: dict[str, Operation] = {}
+        self.undos: list[tuple[str, str, Callable[..., Any]]] = []
+        self.started_at = 0.0
+        self.attempt = 1
+        self.source: bytes | None = None
+        self.is_journaled = False
+        self.row_status = "running"
+        self._must_journal = False
+        self._next_seq = 1
+        self._pending: list[TurnRecord] = []
+        self._last_reads: dict[str, bytes | None] = {}
+        self._unjournaled: list[tuple[str, str, bool, bytes]] = []
+        # replay
+        self.records: dict[tuple[str, int, int], TurnRecord] = {}
+        self.attempts: dict[str, tuple[int, float]] = {}
+        self.waits: dict[str, Row] = {}
+        self.signals: list[tuple[str, bytes]] = []
+        self.failed_blob: bytes | None = None
+        self.is_cancelling = False
+        self.source_changed = False
+        self._recorded: dict[str, Row] = {}
+        self._order: deque[str] = deque()
+        self._asked: dict[str, Operation] = {}
+        self._deferred: list[Operation] = []
+        self._quiet = 0
+        self._watching = False
+        self._mismatch_timer: Any = None
+        # control
+        self.is_pausing = False
+        self._held_back: list[Callable[[], None]] = []
+        self.is_over = False
+        self.trying = 0
+
+    def __repr__(self) -> str:
+        return f"<run {self.id} of {self.activation.key}.{self.method}>"
+
+    # -- starting -----------------------------------------------------------------------------------------------
+
+    def start(self, coroutine: Any, *, now: bool) -> None:
+        """Run the method's first turn."""
+        self.main = task = self.activation.make_task(coroutine, Branch(""), run=self)
+        if now:
+            task.start_now()
+        else:
+            task.start_soon()
+
+    def load(self, row: RunRow, rows: list[Row]) -> None:
+        """Take the journal of an unfinished execution."""
+        self.is_journaled = True
+        self.started_at = row.started
+        self.attempt = row.attempt
+        self.row_status = row.status
+        self.source = row.source
+        if row.reply_to:
+            self.reply_to = codec.decode(row.reply_to)  # type: ignore[assignment]
+        if row.options:
+            options: Any = codec.decode(row.options)
+            self.chain = options.get("chain", [])
+            self.what = options.get("what", self.method)
+            key = options.get("caller")
+            self.caller_key = (key[0], key[1]) if key else None
+        for entry in rows:
+            self._next_seq = entry.seq + 1
+            if entry.turns:
+                self._load_turns(entry.turns)
+            if entry.kind == Kind.STEP:
+                self._recorded[entry.key] = entry
+                self._order.append(entry.key)
+                self.attempts.pop(entry.key, None)
+                self.waits.pop(entry.key, None)
+            elif entry.kind == Kind.ATTEMPT:
+                self.attempts[entry.key] = (entry.attempt or 0, entry.until or 0.0)
+            elif entry.kind == Kind.WAIT:
+                self.waits[entry.key] = entry
+            elif entry.kind == Kind.FAILED:
+                self.failed_blob = entry.value
+            elif entry.kind == Kind.CANCEL:
+                self.is_cancelling = True
+            elif entry.kind == Kind.SIGNAL:
+                self.signals.append((entry.key, entry.value or b""))
+
+    def _load_turns(self, data: bytes) -> None:
+        turns: Any = codec.decode(data)
+        for path, passed, ordinal, wrote, reads, results in turns:
+            for name, value in reads.items():
+                if value is True:
+                    reads[name] = self._last_reads.get(name)
+                else:
+                    self._last_reads[name] = value
+            position = (path, passed, ordinal)
+            self.records[position] = TurnRecord(position, reads, results, wrote=wrote)
+
+    # -- what turns tell ----------------------------------------------------------------------------------------
+
+    def must_be_journaled(self) -> None:
+        """A durable operation was begun: the commit of this turn makes the call an execution."""
+        self._must_journal = True
+
+    @property
+    def needs_rows(self) -> bool:
+        return self._must_journal and not self.is_journaled
+
+    def note_turn(self, turn: Turn, *, wrote: bool) -> None:
+        """Keep what a turn read and was handed until the next row carries it."""
+        if turn.reads or turn.results or wrote:
+            self._pending.append(TurnRecord(turn.position, turn.reads, turn.results or [], wrote=wrote))
+
+    def drop_notes_of(self, path: str) -> None:
+        """A step's body has its outcome: what its turns read will not be asked for again."""
+        if self._pending:
+            self._pending = [r for r in self._pending if not r.position[0].startswith(path)]
+
+    def begin_journal(self) -> None:
+        """Add the execution's own row, and what happened before it needed one."""
+        self.is_journaled = True
+        self._must_journal = False
+        options = {"chain": self.chain, "what": self.what, "caller": list(self.caller_key) if self.caller_key else None}
+        file = self.activation.file
+        row = RunRow(
+            self.id, self.ledger.next_ordinal(), self.method, self.payload, "running", self.attempt, self.source,
+            self.started_at, None, None, None, None, None,
+            codec.encode(self.reply_to) if self.reply_to else None, codec.encode(options),
+        )  # fmt: skip
+        journal.put_run(file, row)
+        if self.sender is not None:
+            journal.take(file, *self.sender)
+            self.sender = None
+        for key, name, ok, blob in self._unjournaled:
+            self.add_row(Kind.STEP, key, name=name, ok=ok, value=blob)
+        self._unjournaled.clear()
+        self.ledger.runs_changed = True
+
+    def add_row(
+        self,
+        kind: Kind,
+        key: str,
+        *,
+        name: str | None = None,
+        attempt: int | None = None,
+        ok: bool | None = None,
+        value: bytes | None = None,
+        until: float | None = None,
+        started: float | None = None,
+    ) -> None:
+        """Append to the journal, in the transaction of the turn that runs or of the runtime's own write."""
+        if not self.is_journaled:
+            self.begin_journal()
+        file = self.activation.file
+        if self.row_status != "running" and kind is not Kind.WAIT:
+            self.row_status = "running"
+            journal.set_status(file, self.id, "running")
+        seq = self._next_seq
+        self._next_seq = seq + 1
+        now = self.activation.host.clock.now()
+        turns = self._take_turns() if self._pending else None
+        journal.append(file, self.id, Row(seq, kind, key, name, attempt, ok, value, until, now, started, turns))
+
+    def _take_turns(self) -> bytes:
+        turns = []
+        for record in self._pending:
+            reads: dict[str, Any] = {}
+            for name, data in record.reads.items():
+                if name in self._last_reads and self._last_reads[name] is data:
+                    reads[name] = True
+                else:
+                    reads[name] = self._last_reads[name] = data
+            turns.append([*record.position, record.wrote, reads, record.results])
+        self._pending.clear()
+        return codec.encode(turns)
+
+    def keep_outcome(self, key: str, name: str, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+        """An awaited call of a plain call was answered: journaled only if the call becomes an execution."""
+        self._unjournaled.append((key, name, ok, blob))
+
+    # -- operations and replay ----------------------------------------------------------------------------------
+
+    @property
+    def is_replaying(self) -> bool:
+        return bool(self._recorded)
+
+    def begin(self, operation: Operation, turn: Turn) -> None:
+        """User code awaits `operation`: answer it from the record, or start it."""
+        self.operations[operation.key] = operation
+        if not self._recorded:
+            operation.start(turn)
+            return
+        row = self._recorded.get(operation.key)
+        if row is None:
+            self._deferred.append(operation)
+        else:
+            if row.name is not None and row.name != operation.name:
+                self.activation.host_log(
+                    f"step {operation.key!r} of {self} was recorded by {row.name!r} and is asked for by {operation.name!r}"
+                )
+            self._asked[operation.key] = operation
+        turn.then(self._advance)
+
+    def turn_ran(self) -> None:
+        """A turn of this run ended: a replay that waited for quiet waits anew."""
+        self._quiet = 0
+
+    def _advance(self) -> None:
+        if not self._recorded or self.is_over:
+            return
+        if len(self.tasks) == 1 and self._order[0] in self._asked:
+            self._deliver(self._order[0])
+        elif not self._watching:
+            self._watching = True
+            self._quiet = 0
+            self.activation.host.loop.call_soon(self._watch)
+
+    def _watch(self) -> None:
+        if self.is_over or not self._recorded:
+            self._watching = False
+            return
+        self._quiet += 1
+        if self._quiet < QUIET_PASSES:
+            self.activation.host.loop.call_soon(self._watch)
+            return
+        self._watching = False
+        first = self._order[0]
+        if first in self._asked:
+            self._deliver(first)
+        elif self.source_changed and self._asked:
+            self._deliver(next(key for key in self._order if key in self._asked))
+        elif self.source_changed and self._deferred:
+            self._recorded.clear()
+            self._order.clear()
+            self._go_live()
+        elif self._mismatch_timer is None and not self.trying:
+            clock = self.activation.host.clock
+            self._mismatch_timer = clock.call_at(clock.now() + MISMATCH_AFTER_SECONDS, self._mismatch)
+
+    def _mismatch(self) -> None:
+        self._mismatch_timer = None
+        if self.is_over or not self._recorded:
+            return
+        if self._order[0] in self._asked or self.trying:
+            self._advance()
+            return
+        self.report_mismatch()
+
+    def report_mismatch(self) -> None:
+        """Replay passed a recorded step without asking for it although the source is the same: stop, and say so."""
+        row = self._recorded[self._order[0]]
+        error = ReplayMismatch(
+            f"replay of {self.activation.key}!{self.id} does not ask for step {row.key!r} ({row.name}), which is recorded, "
+            f"although {self.method} was not changed: is it deterministic? The execution is paused; `replay` starts it anew"
+        )
+        self.ledger.pause_with(self, error)
+
+    def _deliver(self, key: str) -> None:
+        operation = self._asked.pop(key)
+        row = self._recorded.pop(key)
+        self._order.remove(key)
+        if self._mismatch_timer is not None:
+            self._mismatch_timer.cancel()
+            self._mismatch_timer = None
+        operation.resolve(bool(row.ok), row.value or b"")
+        if not self._recorded:
+            self._go_live()
+        elif not self._watching and len(self.tasks) > 1:
+            self._watching = True
+            self._quiet = 0
+            self.activation.host.loop.call_soon(self._watch)
+
+    def _go_live(self) -> None:
+        deferred, self._deferred = self._deferred, []
+        if not deferred:
+            return
+        turn = Turn(None)
+
+        def start() -> Callable[[], None]:
+            for operation in deferred:
+                if not operation.withdrawn:
+                    operation.start(turn)
+            if self.needs_rows:
+                self.begin_journal()
+            return lambda: [effect() for effect in turn.effects or ()] and None
+
+        self.activation.exclusively(start)
+
+    def error_of(self, operation: Operation, blob: bytes) -> BaseException:
+        """The recorded error, as the exception that is raised at the await."""
+        error = codec.decode(blob)
+        if not isinstance(error, BaseException):
+            return RemoteError(f"{operation.name} failed with {error!r}")
+        return error
+
+    def encode_error(self, error: BaseException) -> bytes:
+        try:
+            return codec.encode(error)
+        except CodecError:
+            return codec.encode(RemoteError(f"{type(error).__name__}: {error}"))
+
+    # -- ending -------------------------------------------------------------------------------------------------
+
+    def main_ends(self, turn: Turn, ending: Ending, outcome: Any) -> None:
+        """The method returned or raised: add its outcome to the turn's transaction, or begin its undos."""
+        leftover = [key for key in self._order if not key.startswith("undo|")]
+        if leftover and self.is_journaled and not self.source_changed and not self.is_cancelling:
+            self._order = deque(leftover)
+            turn.then(self.report_mismatch)
+            return
+        error: BaseException | None = None
+        blob = b""
+        if ending is Ending.RETURNED:
+            try:
+                blob = codec.encode(outcome)
+            except CodecError as problem:
+                error = CodecError(f"{self.activation.key}.{self.method} returned what cannot be sent: {problem}")
+                self.activation.roll_back()
+        else:
+            error = outcome
+        if self.failed_blob is not None:
+            recorded = codec.decode(self.failed_blob)
+            error = recorded if isinstance(recorded, BaseException) else error
+        if self.on_end is not None:
+            self.on_end(error)
+            turn.then(self.ledger.alarm.arm)
+        if error is None:
+            self.finish(turn, "completed", blob, ok=True)
+            return
+        if self.is_cancelling and isinstance(error, asyncio.CancelledError):
+            error = ExecutionCancelled(f"{self.activation.key}!{self.id} was cancelled")
+        if self.is_journaled and (self.undos or self.failed_blob is not None):
+            if self.failed_blob is None:
+                self.failed_blob = self.encode_error(error)
+                self.add_row(Kind.FAILED, "", value=self.failed_blob, ok=False)
+            reason = error
+            turn.then(lambda: self._unwind(reason))
+            return
+        self.fail(turn, error)
+
+    def _unwind(self, reason: BaseException) -> None:
+        for task in list(self.tasks):
+            if task is not self.main:
+                task.cancel()
+        undos, self.undos, self.failed_blob = self.undos, [], None
+        self.main = self.activation.make_task(saga.unwind(self, undos, reason), Branch("undo"), run=self)
+        self.main.start_soon()
+
+    def fail(self, turn: Turn, error: BaseException) -> None:
+        status = "cancelled" if isinstance(error, ExecutionCancelled) else "failed"
+        self.finish(turn, status, self.encode_error(error), ok=False)
+
+    def finish(self, turn: Turn, status: str, blob: bytes, *, ok: bool) -> None:
+        """Add the outcome's row; the answer goes out when the commit is safe."""
+        self.is_over = True
+        file = self.activation.file
+        now = self.activation.host.clock.now()
+        if self.is_journaled:
+            journal.end_run(file, self.id, status, blob, now, ok=ok)
+            for noun, entity_id in self.reply_to:
+                self.ledger.outbox.put(noun, entity_id, ["!", "reply"], codec.encode([[self.id, ok, blob], {}]), f"{self.id}>reply")
+        elif self.sender is not None:
+            journal.take(file, *self.sender)
+        elif ok and self.caller_key is not None and file.has_writes:
+            caller, seq = self.caller_key
+            journal.put_call(file, caller, seq, self.what, blob, now)
+            self.ledger.forget_answered(caller, self.callers)
+        turn.then(lambda: self._ended(blob, ok))
+
+    def _ended(self, blob: bytes, ok: bool) -> None:  # noqa: FBT001  # (blob, ok) is one outcome
+        self.ledger.retire(self, blob, ok)
+        if self.is_journaled:
+            for task in list(self.tasks):
+                if task is not self.main:
+                    task.cancel()
+        if not self.callers:
+            return
+        gate = self.activation.gate
+        if gate.is_open:
+            self._answer(None, blob, ok)
+        else:
+            gate.when_safe(lambda error: self._answer(error, blob, ok))
+
+    def _answer(self, error: BaseException | None, blob: bytes, ok: bool) -> None:  # noqa: FBT001  # as above
+        callers, self.callers = self.callers, []
+        for call in callers:
+            if error is not None:
+                call.reject_error(error)
+            elif ok:
+                call.resolve(blob)
+            else:
+                call.reject(blob)
+
+    def task_ended(self, task: EntityTask) -> None:
+        self.tasks.discard(task)
+
+    # -- parking ------------------------------------------------------------------------------------------------
+
+    @property
+    def has_body(self) -> bool:
+        """True while the body of a step runs."""
+        return any(o.is_represented and not o.withdrawn for o in self.operations.values())
+
+    def hold_back(self, action: Callable[[], None]) -> None:
+        """The run is being paused: `action` waits for `resume`."""
+        self._held_back.append(action)
+        self.ledger.held_back(self)
+
+    def release(self) -> None:
+        actions, self._held_back = self._held_back, []
+        for action in actions:
+            action()
+
+    @property
+    def is_parked(self) -> bool:
+        """True when every task waits, directly or through tasks it started, for something durable."""
+        if self.is_over or self.is_replaying or not self.operations:
+            return False
+        if not self.is_journaled:
+            return False
+        if not all(o.is_parked or o.is_represented for o in self.operations.values()):
+            return False
+        parked = {operation.future for operation in self.operations.values()}
+        for task in self.tasks:
+            waits_for = task.waits_for
+            if waits_for in parked or isinstance(waits_for, EntityTask):
+                continue
+            if waits_for is None or len(self.tasks) == 1:
+                return False
+            prefix = f"{task.branch.path}."
+            if not any(other.branch.path.startswith(prefix) for other in self.tasks if other is not task):
+                return False
+        return True
+
+    @property
+    def is_at_rest(self) -> bool:
+        """True when every task waits for something durable or for another entity (whose own rest is looked at there)."""
+        if not self.operations or self.is_replaying:
+            return False
+        return all(o.is_parked or o.is_represented or o.is_remote for o in self.operations.values()) and all(
+            task.waits_for is not None for task in self.tasks
+        )
+
+    @property
+    def until(self) -> float | None:
+        """When the earliest parked operation is due."""
+        times = [operation.until for operation in self.operations.values() if operation.until is not None]
+        return min(times) if times else None
+
+    @property
+    def waiting_for(self) -> str:
+        return ", ".join(sorted(operation.waiting_for for operation in self.operations.values()))
+
+    def may_be_parked(self) -> None:
+        """An operation parked: tell entity callers once, and let the entity become idle."""
+        self.ledger.may_be_parked(self)

@@ -1,0 +1,465 @@
+"""An entity in memory: one activation at most in the whole cluster.
+
+The activation is the keeper of turns. It decides which task may run now (the input gate), and what the end of a turn
+does: changed fields go into the file's batch, the ledger adds its rows, one commit takes all of it, and only then is
+anything let out that the turn asked for. A turn that raised is rolled back, in memory too.
+
+A commit runs right here on the loop (5 us), except when it must make or open the file: then a worker thread does it and
+the entity is held meanwhile. Syncs never happen here; the output gate waits for them.
+
+A failed commit or sync ends the activation. Everybody behind the gate gets the error, also when user code swallowed it,
+and the next call starts from the last safe commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from enum import Enum
+from typing import Any
+
+from dotdo.entity.fields import FieldStore
+from dotdo.entity.noun import NounSpec
+from dotdo.entity.ports import EntityHost, Ledger
+from dotdo.entity.task import EntityTask
+from dotdo.entity.turn import Branch, Ending, Turn
+from dotdo.errors import HostLost, Overloaded, StorageError, WouldDeadlock
+from dotdo.names import key_of
+from dotdo.rpc.server import IncomingCall
+from dotdo.storage import journal
+from dotdo.storage.entity_file import EntityFile
+from dotdo.storage.gate import OutputGate
+
+GATE_HELD_SECONDS_MAX = 30.0
+
+_log = logging.getLogger("dotdo")
+
+
+class State(Enum):
+    """The life of an activation; `Activation._become` is the only place that moves it."""
+
+    OPENING = "opening"
+    ACTIVE = "active"
+    CLOSING = "closing"
+    ENDED = "ended"
+
+
+class Hold:
+    """A shut input gate: only its owner's task and tasks that one starts may run."""
+
+    __slots__ = ("outer", "timer", "transaction")
+
+    def __init__(self, outer: Hold | None, *, transaction: bool) -> None:
+        self.outer = outer
+        self.transaction = transaction
+        self.timer: Any = None
+
+
+class Activation:
+    """One entity in memory, on its host's loop."""
+
+    def __init__(
+        self,
+        host: EntityHost,
+        spec: NounSpec,
+        entity_id: str,
+        file: EntityFile,
+        make_ledger: Callable[[Activation], Ledger],
+    ) -> None:
+        self.host = host
+        self.spec = spec
+        self.id = entity_id
+        self.key = key_of(spec.noun, entity_id)
+        self.file = file
+        self.gate = OutputGate(durable=file.durability == "full")
+        self.fields = FieldStore(spec.fields, self.key)
+        self.context = Context()
+        self.instance: Any = None
+        self.state = State.OPENING
+        self.turn: Turn | None = None
+        self.hold: Hold | None = None
+        self.committing = False
+        self.queue: deque[IncomingCall] = deque()
+        self.waiting: deque[tuple[EntityTask | None, Any]] = deque()
+        self.tasks: set[EntityTask] = set()
+        self.used_at = host.clock.now()
+        self.error: BaseException | None = None
+        self.abort_error: BaseException | None = None
+        self.idle_timer: Any = None
+        self._thread = threading.get_ident()
+        self.ledger = make_ledger(self)
+
+    def __repr__(self) -> str:
+        return f"<activation of {self.key}, {self.state.value}>"
+
+    # -- opening ------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Read the file on a worker thread, run `setup`, wake what can move, then let calls in."""
+        self.host.run_in_worker(self._read, self._was_read)
+
+    def _read(self) -> dict[str, bytes] | None:
+        if not self.file.exists():
+            return None
+        self.file.open(create=False)
+        stored = self.file.load_fields()
+        self.ledger.load()
+        return stored
+
+    def _was_read(self, stored: dict[str, bytes] | None, error: BaseException | None) -> None:
+        if error is not None:
+            self._break(error)
+            return
+        try:
+            if stored:
+                self.fields.encoded = stored
+            self.instance = self.spec.make_instance(self)
+        except Exception as problem:  # noqa: BLE001  # every caller waiting must hear of it
+            self._break(problem)
+            return
+        setup = self.spec.setup
+        if setup is None:
+            self._opened()
+            return
+        hold = Hold(None, transaction=False)
+        self.hold = hold
+        task = self.make_task(setup(self.instance), Branch("setup"), run=None, hold=hold)
+        task.add_done_callback(self._was_set_up)
+        task.start_now()
+
+    def _was_set_up(self, task: EntityTask) -> None:
+        if self.state is State.ENDED:
+            return
+        self.hold = None
+        if task.cancelled():
+            self._break(StorageError(f"setup of {self.key} was cancelled"))
+            return
+        error = task.exception()
+        if error is not None:
+            self._break(error)
+            return
+        self._opened()
+
+    def _opened(self) -> None:
+        self.state = State.ACTIVE
+        if self.file.is_open and self.file.committed > self.file.safe and self.gate.durable:
+            self.host.sync_pool.request(self.file, self.gate)
+        self.ledger.wake()
+        self._drain()
+        self.host.touched(self)
+
+    # -- calls in -----------------------------------------------------------------------------------------------
+
+    def deliver(self, call: IncomingCall) -> None:
+        """A call for this entity: started now if the input gate is open, in its turn otherwise."""
+        self.used_at = self.host.clock.now()
+        if self.state is State.ACTIVE and self.hold is None and not self.committing and not self.queue:
+            self.ledger.accept(call)
+            return
+        if self.hold is not None and self.key in call.chain:
+            call.reject_error(
+                WouldDeadlock(
+                    f"{self.key} is held by a transaction or block_concurrency_while that waits for this very call: "
+                    f"{' -> '.join(call.chain)}"
+                )
+            )
+            return
+        limit = self.spec.options.max_queue or self.host.settings.max_queue
+        if len(self.queue) >= limit and self.key not in call.chain:
+            call.reject_error(self.overloaded(limit))
+            return
+        self.queue.append(call)
+
+    def overloaded(self, limit: int) -> Overloaded:
+        return Overloaded(f"{self.key} has {limit} calls waiting already; try again later, or raise max_queue")
+
+    def _drain(self) -> None:
+        """Let in what waited: held steps first, in order, then calls in arrival order."""
+        while self.waiting and not self.committing and self.state is State.ACTIVE:
+            for index, (task, what) in enumerate(self.waiting):
+                if (task is None and self.hold is None) or (task is not None and self.admits(task)):
+                    del self.waiting[index]
+                    break
+            else:
+                return
+            if task is None:
+                what()
+            else:
+                task.step_again(what)
+        while self.queue and self.hold is None and not self.committing and self.state is State.ACTIVE:
+            self.ledger.accept(self.queue.popleft())
+
+    # -- turns --------------------------------------------------------------------------------------------------
+
+    def make_task(self, coroutine: Coroutine[Any, Any, Any], branch: Branch, *, run: Any, hold: Hold | None = None) -> EntityTask:
+        """A task of this entity; start it with `start_now` or `start_soon`."""
+        task = EntityTask(
+            coroutine,
+            loop=self.host.loop,
+            keeper=self,
+            branch=branch,
+            run=run,
+            context=self.context.copy(),
+            hold=hold,
+        )
+        self.task_started(task)
+        return task
+
+    def task_started(self, task: EntityTask) -> None:
+        self.tasks.add(task)
+        if task.run is not None:
+            task.run.tasks.add(task)
+
+    def task_ended(self, task: EntityTask) -> None:
+        self.tasks.discard(task)
+        if task.run is not None:
+            task.run.task_ended(task)
+        if not self.tasks:
+            self.fields.release_containers()
+            self.host.touched(self)
+
+    def admits(self, task: EntityTask) -> bool:
+        if self.committing or self.turn is not None or self.state is State.ENDED:
+            return False
+        hold = self.hold
+        return hold is None or task.hold is hold
+
+    def wait_turn(self, task: EntityTask, error: BaseException | None) -> None:
+        if self.state is not State.ENDED:
+            self.waiting.append((task, error))
+            if self.turn is not None:
+                self.host.loop.call_soon(self._drain)
+
+    def begin_turn(self, task: EntityTask) -> Turn:
+        turn = Turn(task)
+        turn.dropped = task.is_abandoned
+        self.turn = self.fields.turn = turn
+        self.host.turn_begins(self.key)
+        self.ledger.turn_begins(turn)
+        return turn
+
+    def end_turn(self, turn: Turn, ending: Ending, outcome: Any) -> None:
+        """Commit what the turn wrote, or undo it, and settle its task."""
+        task = turn.task
+        assert task is not None
+        if self.abort_error is not None or self.state is State.ENDED:
+            self.turn = self.fields.turn = None
+            self.host.turn_ends()
+            self._break(self.abort_error or StorageError(f"{self.key} has ended"))
+            return
+        try:
+            if turn.view is not None:
+                self.fields.leave_view(turn.view)
+            elif turn.dropped:
+                self.fields.dirty.clear()
+            elif ending is Ending.RAISED or ending is Ending.CANCELLED:
+                if not self.in_transaction:
+                    self.roll_back()
+            else:
+                try:
+                    self.flush_fields()
+                except Exception as error:  # noqa: BLE001  # a bad container value is the user's error, thrown at the await
+                    self.roll_back()
+                    turn.nodes = turn.effects = None
+                    if ending is Ending.SUSPENDED:
+                        self.turn = self.fields.turn = None
+                        self.host.turn_ends()
+                        self.host.loop.call_soon(task._Task__step, error, context=task._context)
+                        return
+                    ending, outcome = Ending.RAISED, error
+            ending, outcome = self.ledger.turn_ends(turn, ending, outcome)
+        except BaseException as error:  # noqa: BLE001  # the runtime's own failure must not leave callers hanging
+            self.turn = self.fields.turn = None
+            self._break(error)
+            return
+        self.turn = self.fields.turn = None
+        self.host.turn_ends()
+        if self.in_transaction or not self.file.has_writes:
+            self._turn_committed(turn, ending, outcome)
+            return
+        self._commit(lambda: self._turn_committed(turn, ending, outcome))
+
+    def _turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
+        self.ledger.turn_committed(turn, ending, outcome)
+        task = turn.task
+        if task is not None:
+            task.settle(ending, outcome)
+        if self.waiting or self.queue:
+            self._drain()
+
+    def flush_fields(self) -> None:
+        """Put changed fields into the transaction that is being put together. Raises what validation raises."""
+        for name, data in self.fields.flush():
+            self.file.add(journal.FIELD_PUT, (name, data))
+
+    def roll_back(self) -> None:
+        """Undo what the running turn, or the open transaction, wrote; in memory too."""
+        self.file.rollback()
+        self.fields.roll_back()
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.hold is not None and self.hold.transaction
+
+    def _commit(self, done: Callable[[], None]) -> None:
+        file = self.file
+        if file.commit_needs_worker:
+            self.committing = True
+
+            def was_committed(_number: Any, error: BaseException | None) -> None:
+                self.committing = False
+                if error is not None:
+                    self._break(error)
+                    return
+                self.fields.committed()
+                self.gate.committed_to(file.committed, safe=file.safe if self.gate.durable else file.committed)
+                done()
+                if self.waiting or self.queue:
+                    self._drain()
+
+            self.host.run_in_worker(lambda: file.commit(sync=self.gate.durable), was_committed)
+            return
+        try:
+            file.commit()
+        except StorageError as error:
+            self._break(error)
+            return
+        self.fields.committed()
+        self.request_sync()
+        done()
+
+    def request_sync(self) -> None:
+        """Tell the gate of the commit just made and have it synced."""
+        file = self.file
+        if self.gate.durable:
+            self.gate.committed_to(file.committed, safe=file.safe)
+            self.host.sync_pool.request(file, self.gate)
+        else:
+            self.gate.committed_to(file.committed, safe=file.committed)
+
+    def exclusively(self, action: Callable[[], Callable[[], None] | None]) -> None:
+        """Run a write of the runtime between turns; what `action` returns runs once it is committed."""
+        if self.state is State.ENDED:
+            return
+        if self.turn is not None or self.committing or self.hold is not None or self.state is not State.ACTIVE:
+            self.waiting.append((None, lambda: self.exclusively(action)))
+            if self.turn is not None:
+                self.host.loop.call_soon(self._drain)
+            return
+        try:
+            done = action()
+        except BaseException as error:  # noqa: BLE001  # as in end_turn
+            self._break(error)
+            return
+        if self.file.has_writes:
+            self._commit(done or _nothing)
+        elif done is not None:
+            done()
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _break(self, error: BaseException) -> None:
+        """The activation ends here: nothing after the last safe commit may be seen."""
+        if self.state is State.ENDED:
+            return
+        self.state = State.ENDED
+        self.error = error
+        self.turn = self.fields.turn = None
+        self.gate.fail(error)
+        self.ledger.fail_all(error)
+        self.waiting.clear()
+        calls, self.queue = self.queue, deque()
+        for call in calls:
+            call.reject_error(error)
+        self.host.run_in_worker(self.file.discard, lambda _r, e: self.host.activation_ended(self, e or error))
+
+    def abort(self, error: BaseException) -> None:
+        """Reset the entity: uncommitted writes are dropped, everyone waiting gets `error`."""
+        if self.turn is not None:
+            self.abort_error = error
+        else:
+            self._break(error)
+
+    def abort_now(self, error: BaseException) -> None:
+        """A sync failed: the activation ends, whatever it is doing."""
+        if self.turn is not None:
+            self.abort_error = error
+        else:
+            self._break(error)
+
+    def leave(self) -> None:
+        """The host stops while this entity is busy: what is committed stays, the rest is finished by the next owner."""
+        self.state = State.ENDED
+        self.error = HostLost(f"the host of {self.key} is stopping")
+        self.ledger.abandon()
+        calls, self.queue = self.queue, deque()
+        for call in calls:
+            call.reject_error(self.error)
+        self.host.run_in_worker(lambda: self.file.close(checkpoint=False), lambda _r, _e: self.host.activation_ended(self, None))
+
+    def vanish(self) -> None:
+        """As if the process had been killed: not a byte more is written."""
+        self.state = State.ENDED
+        self.ledger.abandon()
+        self.file.abandon()
+
+    @property
+    def is_at_rest(self) -> bool:
+        """True when nothing of the entity can run before a timer fires or a message comes."""
+        if self.state is State.ENDED:
+            return True
+        return self.state is State.ACTIVE and self.gate.is_open and not self.committing and self.turn is None and self.ledger.is_at_rest
+
+    def host_log(self, message: str) -> None:
+        """Say something about this entity in the host's log."""
+        _log.warning("%s: %s", self.key, message)
+
+    @property
+    def is_idle(self) -> bool:
+        return (
+            self.state is State.ACTIVE
+            and self.turn is None
+            and self.hold is None
+            and not self.committing
+            and not self.queue
+            and not self.waiting
+            and self.gate.is_open
+            and self.ledger.is_idle
+        )
+
+    def hibernate(self, index: Callable[[float | None, Callable[[], None]], None]) -> None:
+        """Put the idle entity to sleep: parked coroutines dropped, its index row made safe, then the file closed.
+
+        `index(due, done)` makes the shard's row safe and calls `done` on the loop.
+        """
+        assert self.is_idle, self
+        self.state = State.CLOSING
+        due = self.ledger.park()
+        if not self.file.has_writes:
+            self._index_then_close(index, due)
+            return
+        try:
+            self.file.commit()
+        except StorageError as error:
+            self._break(error)
+            return
+        self.fields.committed()
+        self._index_then_close(index, due)
+
+    def _index_then_close(self, index: Callable[[float | None, Callable[[], None]], None], due: float | None) -> None:
+        if not self.file.is_open and not self.file.exists():
+            self._closed(None, None)
+            return
+        index(due, lambda: self.host.run_in_worker(self.file.close, self._closed))
+
+    def _closed(self, _result: Any, error: BaseException | None) -> None:
+        self.state = State.ENDED
+        self.error = error
+        self.host.activation_ended(self, error)
+
+
+def _nothing() -> None:
+    return None

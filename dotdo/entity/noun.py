@@ -1,0 +1,227 @@
+"""What the runtime knows of a noun's class: its options, durable fields, and what may be reached from outside.
+
+Made once, when the class is created, so that what is wrong with a class is said there. Reachable are public `async def`
+and `def` methods, properties and durable fields; never a private name, a hook, or a name of the runtime.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dotdo import codec, durations
+from dotdo.entity.fields import DurableField, FieldSpec, specs_of
+from dotdo.errors import CodecError, DefinitionError, NoSuchMember
+from dotdo.names import check_noun
+from dotdo.rpc.follow import CallOut, follow
+
+if TYPE_CHECKING:
+    from dotdo.entity.activation import Activation
+
+HOOKS = frozenset({"setup", "alarm", "migrate"})
+
+
+@dataclass(frozen=True, slots=True)
+class NounOptions:
+    """The class options of a noun; None means the runtime's setting."""
+
+    placement: str | None = None
+    idle_timeout_s: float | None = None
+    durability: str | None = None
+    max_queue: int | None = None
+    max_turn_s: float | None = None
+    ray_options: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+    index: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, class_name: str, given: dict[str, Any]) -> NounOptions:
+        """The options of a class statement. Raises DefinitionError naming the class and the option."""
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            if name in ("idle_timeout", "max_turn"):
+                values[f"{name}_s"] = None if value is None else durations.seconds(value)
+            elif name in cls.__dataclass_fields__ and not name.endswith("_s"):
+                values[name] = value
+            else:
+                raise DefinitionError(f"class {class_name}: unknown option {name!r}")
+        if values.get("placement") not in (None, "shared", "dedicated"):
+            raise DefinitionError(f"class {class_name}: placement={values['placement']!r}; use 'shared' or 'dedicated'")
+        if values.get("durability") not in (None, "full", "normal"):
+            raise DefinitionError(f"class {class_name}: durability={values['durability']!r}; use 'full' or 'normal'")
+        if isinstance(values.get("index"), str):
+            raise DefinitionError(f"class {class_name}: index={values['index']!r} is a string; write a tuple of field names")
+        if "index" in values:
+            values["index"] = tuple(values["index"])
+        return cls(**values)
+
+
+@dataclass(slots=True)
+class Member:
+    """One name that may be reached from outside."""
+
+    kind: str
+    function: Callable[..., Any] | None = None
+    required: int = 0
+    allowed: int = 0
+    signature: inspect.Signature | None = None
+
+    def check_arguments(self, where: str, args: tuple[Any, ...] | list[Any], kwargs: dict[str, Any]) -> None:
+        """Raise TypeError, as the call itself would, if the arguments do not fit."""
+        if not kwargs and self.required <= len(args) <= self.allowed:
+            return
+        assert self.signature is not None
+        try:
+            self.signature.bind(None, *args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{where}: {error}") from None
+
+
+class Members(dict[str, Member]):
+    """The reachable names of one noun."""
+
+    def __init__(self, noun: str) -> None:
+        super().__init__()
+        self.noun = noun
+
+    def find(self, name: str) -> Member:
+        member = self.get(name)
+        if member is None:
+            near = ", ".join(sorted(self)) or "none"
+            what = "is a hook of the runtime and cannot be called from outside" if name in HOOKS else "is not there"
+            raise NoSuchMember(f"{self.noun}.{name} {what}; public members are: {near}")
+        return member
+
+    def check_call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Before a call is sent: does the method exist, and do the arguments fit?"""
+        member = self.find(name)
+        if member.kind == "method":
+            member.check_arguments(f"{self.noun}.{name}", args, kwargs)
+
+    def check_read(self, name: Any) -> None:
+        """Before a property path is sent: does its first name exist?"""
+        if isinstance(name, str):
+            self.find(name)
+
+
+class NounSpec:
+    """One noun as the runtime sees it."""
+
+    def __init__(self, cls: type, noun: str, options: NounOptions, reserved: frozenset[str], base: NounSpec | None) -> None:
+        self.cls = cls
+        self.noun = check_noun(noun)
+        self.options = options
+        self.fields: dict[str, FieldSpec] = specs_of(cls, base.fields if base else {}, reserved)
+        for name in self.fields:
+            if name in cls.__dict__ or name in cls.__annotations__:
+                setattr(cls, name, DurableField(name))
+        self.members = self._members(reserved)
+        self.setup: Callable[[Any], Any] | None = getattr(cls, "setup", None)
+        self.alarm: Callable[..., Any] | None = getattr(cls, "alarm", None)
+        self._sources: dict[str, bytes] = {}
+
+    def _members(self, reserved: frozenset[str]) -> Members:
+        members = Members(self.noun)
+        for name in dir(self.cls):
+            if name.startswith("_") or name in reserved or name in HOOKS:
+                continue
+            if name in self.fields:
+                members[name] = Member("field")
+                continue
+            raw = inspect.getattr_static(self.cls, name)
+            if isinstance(raw, (property, functools.cached_property)):
+                members[name] = Member("property")
+            elif inspect.isfunction(raw):
+                members[name] = _method(self.cls, name, raw)
+        return members
+
+    def make_instance(self, activation: Activation) -> Any:
+        """The object user code sees as `self`."""
+        instance = object.__new__(self.cls)
+        object.__setattr__(instance, "_do_", activation)
+        return instance
+
+    def bind(self, instance: Any, method: str, payload: bytes | None) -> Any:
+        """The coroutine of a call. Raises NoSuchMember, TypeError, CodecError."""
+        member = self.members.find(method)
+        if member.kind != "method":
+            raise NoSuchMember(f"{self.noun}.{method} is a {member.kind}, not a method: read it without calling it")
+        args, kwargs = _arguments(payload)
+        member.check_arguments(f"{self.noun}.{method}", args, kwargs)
+        assert member.function is not None
+        if inspect.iscoroutinefunction(member.function):
+            return member.function(instance, *args, **kwargs)
+        return _call_plain(member.function, instance, args, kwargs)
+
+    async def read(self, instance: Any, path: list[Any], payload: bytes | None, call_out: CallOut, call_id: str) -> Any:
+        """A property path, or a call on what it leads to."""
+        name = path[0]
+        if not isinstance(name, str):
+            raise NoSuchMember(f"a path on {self.noun} begins with the name of a member")
+        member = self.members.find(name)
+        if member.kind == "method":
+            raise NoSuchMember(f"{self.noun}.{name} is a method: call it, as {name}(...)")
+        value = getattr(instance, name)
+        if inspect.isawaitable(value):
+            value = await value
+        if len(path) == 1 and payload is None:
+            return value
+        return await follow(value, path[1:], payload, call_out, call_id)
+
+    def source_of(self, method: str) -> bytes | None:
+        """A hash of the method's code, to tell a redeployed method from a nondeterministic one."""
+        found = self._sources.get(method)
+        if found is None:
+            member = self.members.get(method)
+            code = getattr(inspect.unwrap(member.function), "__code__", None) if member and member.function else None
+            if code is None:
+                return None
+            found = self._sources[method] = _code_hash(code)
+        return found
+
+
+def _code_hash(code: Any) -> bytes:
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(code.co_code)
+    digest.update(repr(code.co_names).encode())
+    for constant in code.co_consts:
+        digest.update(_code_hash(constant) if hasattr(constant, "co_code") else repr(constant).encode())
+    return digest.digest()
+
+
+def _method(cls: type, name: str, function: Callable[..., Any]) -> Member:
+    plain = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+        raise DefinitionError(f"{cls.__name__}.{name} is a generator: return a list, or page through it with a cursor")
+    signature = inspect.signature(function)
+    required = allowed = 0
+    unlimited = False
+    for parameter in list(signature.parameters.values())[1:]:
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            allowed += 1
+            required += parameter.default is parameter.empty
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            unlimited = True
+        elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            required = 1_000_000
+    return Member("method", function, required, 1_000_000 if unlimited and required < 1_000_000 else allowed, signature)
+
+
+def _arguments(payload: bytes | None) -> tuple[list[Any], dict[str, Any]]:
+    value = codec.decode(payload) if payload is not None else [[], {}]
+    if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], list) and isinstance(value[1], dict)):
+        raise CodecError("the arguments of a call are malformed")
+    if not all(isinstance(name, str) for name in value[1]):
+        raise CodecError("the keyword arguments of a call are malformed")
+    return value[0], value[1]
+
+
+async def _call_plain(function: Callable[..., Any], instance: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    result = function(instance, *args, **kwargs)
+    if inspect.isawaitable(result):
+        result = await result
+    return result

@@ -1,0 +1,81 @@
+"""What an activation needs of the world around it, as small protocols.
+
+The host carries activations; the ledger (one per activation) journals its calls. Both live in higher layers and are
+handed in, so that this layer can be read, and tested, without them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dotdo.clock import Clock
+from dotdo.config import Settings
+from dotdo.entity.turn import Ending, Turn
+from dotdo.rpc.server import IncomingCall
+from dotdo.storage.sync_pool import SyncPool
+
+if TYPE_CHECKING:
+    from dotdo.entity.activation import Activation
+
+
+class EntityHost(Protocol):
+    """The host, as its activations see it."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    settings: Settings
+    sync_pool: SyncPool
+    env: Any
+
+    def run_in_worker(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
+        """Run a blocking job on a worker thread; `done` is called on the loop."""
+
+    def turn_begins(self, key: str) -> None:
+        """An entity's code is about to hold the loop."""
+
+    def turn_ends(self) -> None: ...
+
+    def activation_ended(self, activation: Activation, error: BaseException | None) -> None:
+        """The activation is gone (hibernated, aborted or broken); what comes next for its key starts anew."""
+
+    def touched(self, activation: Activation) -> None:
+        """The activation went from idle to busy or back; its idle clock starts again."""
+
+
+class Ledger(Protocol):
+    """The durable side of an entity: its calls, their journals, the outbox."""
+
+    def load(self) -> None:
+        """Read what is unfinished (worker thread, file open)."""
+
+    def wake(self) -> None:
+        """Replay the executions that can move and send what waits in the outbox."""
+
+    def accept(self, call: IncomingCall) -> None:
+        """Begin to handle one call, now."""
+
+    def turn_begins(self, turn: Turn) -> None: ...
+
+    def turn_ends(self, turn: Turn, ending: Ending, outcome: Any) -> tuple[Ending, Any]:
+        """Add the turn's rows to the batch; what it returns is how the task is settled."""
+
+    def turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
+        """The turn's writes are in the file: let out what it asked for."""
+
+    def fail_all(self, error: BaseException) -> None:
+        """The activation broke: everyone waiting gets the error, every coroutine is dropped."""
+
+    @property
+    def is_idle(self) -> bool:
+        """True when no call runs and every execution is parked."""
+
+    def park(self) -> float | None:
+        """Drop parked coroutines to their rows (adds rows to the batch); when to wake, or None."""
+
+
+def base_context() -> Context:
+    """An empty context: an entity's code inherits nothing from whoever happened to call it."""
+    return Context()

@@ -1,0 +1,192 @@
+"""The nouns this process knows, and how their code reaches hosts.
+
+An importable noun travels by the name of its module. A noun of a script's `__main__` or of a notebook travels by value:
+one pickle of all its `__main__`'s nouns with the data classes and errors beside them, made by cloudpickle (this is its
+one home), kept in `<data>/nouns/` so that hosts find it again after a restart. The script is never run again.
+
+Redefinition from the same file replaces (notebooks do it all day); two files that define one noun are a conflict.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pydantic
+
+from dotdo import codec
+from dotdo.entity.noun import NounSpec
+from dotdo.errors import NounConflict, NounNotLoadable
+
+_specs: dict[str, NounSpec] = {}
+_origins: dict[str, str] = {}
+_folder: Path | None = None
+_seen_files: dict[str, float] = {}
+_loading_from: str | None = None
+
+
+def register(spec: NounSpec) -> None:
+    """Make a noun known here. Raises NounConflict."""
+    origin = _loading_from or _origin(spec.cls)
+    known = _origins.get(spec.noun)
+    if known is not None and known != origin and not _same_module(_specs[spec.noun].cls, spec.cls):
+        raise NounConflict(
+            f"the noun {spec.noun} is defined in {known} and in {origin}: rename one, or give it another noun, "
+            f"as in class {spec.cls.__name__}(DO, noun='Other{spec.noun}')"
+        )
+    _specs[spec.noun] = spec
+    _origins[spec.noun] = origin
+
+
+def _same_module(one: type, other: type) -> bool:
+    return one.__module__ == other.__module__ and one.__qualname__ == other.__qualname__ and one.__module__ != "__main__"
+
+
+def _origin(cls: type) -> str:
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    if cls.__module__ == "__main__":
+        return f"{os.path.abspath(file) if file else 'the notebook'}"
+    return f"{cls.__module__}"
+
+
+def is_loading() -> bool:
+    """True while shipped nouns are being rebuilt."""
+    return _loading_from is not None
+
+
+def forget(noun: str) -> None:
+    """Make a noun unknown again (tests)."""
+    _specs.pop(noun, None)
+    _origins.pop(noun, None)
+
+
+def known() -> dict[str, NounSpec]:
+    """Every noun known here."""
+    return dict(_specs)
+
+
+def find(noun: str) -> NounSpec | None:
+    """The noun's spec, if it is known in this process."""
+    return _specs.get(noun)
+
+
+def lookup(noun: str) -> NounSpec:
+    """The noun's spec, loaded from the data folder if need be. Raises NounNotLoadable."""
+    spec = _specs.get(noun)
+    if spec is None and _folder is not None:
+        load_shipped()
+        spec = _specs.get(noun)
+    if spec is None:
+        raise NounNotLoadable(
+            f"no class for the noun {noun} is known here: import its module in the program that starts the runtime, "
+            f"or put it where hosts can import it"
+        )
+    return spec
+
+
+# -- shipping ---------------------------------------------------------------------------------------------------
+
+
+def use_folder(folder: Path) -> None:
+    """Where shipped nouns are kept (hosts look there for nouns they do not know)."""
+    global _folder
+    _folder = folder
+
+
+def ship(folder: Path) -> None:
+    """Write what hosts need to find this process's nouns: module names, and one pickle for `__main__`."""
+    modules = sorted({s.cls.__module__ for s in _specs.values() if s.cls.__module__ != "__main__"})
+    if modules:
+        entry = json.dumps({"modules": modules, "path": [p or os.getcwd() for p in sys.path]}).encode()
+        _write(folder / f"{hashlib.blake2b(json.dumps(modules).encode(), digest_size=8).hexdigest()}.modules", entry)
+    mine = [spec for spec in _specs.values() if spec.cls.__module__ == "__main__" and not hasattr(spec.cls, "_do_shipped_")]
+    if not mine:
+        return
+    main = sys.modules["__main__"]
+    types = [value for value in vars(main).values() if isinstance(value, type) and value.__module__ == "__main__" and _is_data(value)]
+    origin = _origin(mine[0].cls)
+    try:
+        body = cloudpickle.dumps({"origin": origin, "nouns": [spec.cls for spec in mine], "types": types})
+    except Exception as error:
+        raise NounNotLoadable(
+            f"the nouns of {origin} cannot be sent to hosts: {type(error).__name__}: {error}; "
+            f"move them to a module of their own, or open what cannot be sent inside setup()"
+        ) from error
+    _write(folder / f"{hashlib.blake2b(origin.encode(), digest_size=8).hexdigest()}.nouns", body)
+
+
+def _is_data(cls: type) -> bool:
+    return issubclass(cls, (pydantic.BaseModel, Enum, BaseException)) or dataclasses.is_dataclass(cls)
+
+
+def _write(file: Path, content: bytes) -> None:
+    if file.exists() and file.read_bytes() == content:
+        return
+    draft = file.with_suffix(f".{os.getpid()}.new")
+    with draft.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+    draft.rename(file)
+
+
+def load_shipped() -> None:
+    """Load what is new in the data folder's `nouns`."""
+    if _folder is None:
+        return
+    for file in sorted(_folder.glob("*")):
+        changed = file.stat().st_mtime_ns
+        if file.suffix not in (".nouns", ".modules") or _seen_files.get(file.name) == changed:
+            continue
+        _seen_files[file.name] = changed
+        if file.suffix == ".modules":
+            _import_modules(json.loads(file.read_text()))
+        else:
+            _load_pickle(file)
+
+
+def _import_modules(entry: dict[str, Any]) -> None:
+    for folder in entry["path"]:
+        if folder not in sys.path:
+            sys.path.append(folder)
+    for module in entry["modules"]:
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            continue
+
+
+def _load_pickle(file: Path) -> None:
+    global _loading_from
+    # cloudpickle looks up what it can by name; a noun of this very process must stay what it is
+    body = file.read_bytes()
+    main = sys.modules["__main__"]
+    _loading_from = f"shipped:{file.name}"
+    try:
+        content = cloudpickle.loads(body)
+    except Exception as error:
+        raise NounNotLoadable(f"{file} cannot be loaded: {type(error).__name__}: {error}") from error
+    finally:
+        _loading_from = None
+    origin = content["origin"]
+    if getattr(main, "__file__", None) and os.path.abspath(str(main.__file__)) == origin:
+        return
+    for cls in content["types"]:
+        codec.register_class(cls, "__main__")
+    for cls in content["nouns"]:
+        cls._do_after_load_(origin)
+
+
+def replace(spec: NounSpec, origin: str) -> None:
+    """A shipped noun arrived, complete: it takes the place of the one before."""
+    _specs[spec.noun] = spec
+    _origins[spec.noun] = origin

@@ -1,0 +1,635 @@
+"""A host: many activations on one event loop, and the shards they come from.
+
+It gives each call to its entity, waking it if it sleeps, and puts idle entities to sleep. It owns its shards through their
+locks from `start` to `stop`; what its predecessor left behind (files with a -wal, sleepers that are due) it wakes and
+finishes without being asked. The same host runs under Ray and inside a program (`hosts=0`), on any loop it is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from dotdo import codec
+from dotdo.clock import Clock
+from dotdo.config import Settings
+from dotdo.durable.ledger import Ledger
+from dotdo.entity import task as tasks
+from dotdo.entity.activation import Activation, State
+from dotdo.errors import DotdoError, NoSuchMember, Quarantined, StorageError
+from dotdo.hosting import catalog
+from dotdo.hosting.data_folder import DataFolder
+from dotdo.hosting.shard_index import ShardIndex
+from dotdo.hosting.shards import Shard, shard_of
+from dotdo.names import key_of, split_key
+from dotdo.rpc import frames
+from dotdo.rpc.client import decode_error
+from dotdo.rpc.link import Link, Router
+from dotdo.rpc.server import IncomingCall, ServerSession
+from dotdo.storage import paths
+from dotdo.storage.disk import REAL, Disk
+from dotdo.storage.entity_file import EntityFile
+from dotdo.storage.gate import OutputGate
+from dotdo.storage.sync_pool import SyncPool
+
+_log = logging.getLogger("dotdo.host")
+
+CONTROL_NOUN = "_host"
+WAKE_HORIZON_SECONDS = 3600.0
+WAKE_BATCH = 1000
+PARKED_SWEEP_PARTS = 2
+
+
+class LocalCall(IncomingCall):
+    """A call between two entities of one host: no frame, the same meaning."""
+
+    __slots__ = ("_on_reply",)
+
+    def __init__(
+        self,
+        host: Host,
+        noun: str,
+        entity_id: str,
+        path: list[Any],
+        payload: bytes | None,
+        flags: int,
+        call_id: str,
+        options: dict[str, Any],
+        on_reply: Callable[[int, Any], None],
+    ) -> None:
+        super().__init__(host, 0, noun, entity_id, path, payload, flags, call_id, options)
+        self._on_reply = on_reply
+
+    def resolve(self, blob: bytes) -> None:
+        self._on_reply(frames.ACK if self.is_oneway else frames.RESOLVE, blob)
+
+    def reject(self, blob: bytes) -> None:
+        self._on_reply(frames.ACK if self.is_oneway else frames.REJECT, blob)
+
+    def ack(self) -> None:
+        self._on_reply(frames.ACK, None)
+
+    def parked(self, execution_id: str) -> None:
+        self._on_reply(frames.PARKED, execution_id)
+
+
+class Host:
+    """One host. Everything here runs on its loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: DataFolder,
+        shards: list[int],
+        host_id: str,
+        *,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        router: Router,
+        token: str = "",
+        env: Any = None,
+        disk: Disk = REAL,
+        mark_turn: Callable[[str], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.host_id = host_id
+        self.clock = clock
+        self.loop = loop
+        self.token = token
+        self.env = env
+        self.client_id = f"host:{host_id}"
+        self.low_water = 0
+        self.sync_pool = SyncPool(loop, settings.sync_threads)
+        self.sync_pool.on_failure(self._sync_failed)
+        self.activations: dict[tuple[str, str], Activation] = {}
+        self.mocks: dict[str, Callable[..., Any]] = {}
+        self.on_step: Callable[[str, str, str], None] | None = None
+        self.on_quiet: Callable[[], None] | None = None
+        self.quarantine: dict[str, str] = {}
+        self.suspects: dict[str, float] = {}
+        self.sessions: set[Any] = set()
+        self.turns_run = 0
+        self._disk = disk
+        self._router = router
+        self._numbers = shards
+        self._shards: dict[int, Shard] = {}
+        self._indexes: dict[int, ShardIndex] = {}
+        self._workers = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="dotdo-worker")
+        self._worker_jobs = 0
+        self._links: dict[str, Link] = {}
+        self._listeners: dict[str, dict[str, list[IncomingCall]]] = {}
+        self._wakes: dict[str, Any] = {}
+        self._wake_timer: Any = None
+        self._is_stopping = False
+        self._mark_turn = mark_turn
+        self._evicting = False
+        self._background: set[asyncio.Task[Any]] = set()
+        self._stopped: asyncio.Future[None] | None = None
+        self._by_gate: dict[int, Activation] = {}
+        self._factory_before: Any = None
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self, dead_key: str | None = None) -> None:
+        """Own the shards and wake what must not sleep. Raises DataFolderInUse."""
+        self._factory_before = self.loop.get_task_factory()
+        self.loop.set_task_factory(tasks.factory)
+        taken: list[Shard] = []
+        try:
+            for number in self._numbers:
+                shard = Shard(self.folder.shard_folder(number), number)
+                await self.loop.run_in_executor(self._workers, shard.acquire)
+                taken.append(shard)
+                self._shards[number] = shard
+        except BaseException:
+            for shard in taken:
+                shard.release()
+            self._shards.clear()
+            self.loop.set_task_factory(self._factory_before)
+            raise
+        for number, shard in self._shards.items():
+            index = ShardIndex(shard.folder / "index.sqlite")
+            await index.open()
+            self._indexes[number] = index
+            self.quarantine.update(await index.quarantined())
+        if dead_key:
+            await self._suspect(dead_key)
+        for shard in self._shards.values():
+            for noun, entity_id in await self.loop.run_in_executor(self._workers, shard.active_files):
+                self._wake(key_of(noun, entity_id))
+        await self._load_wakes()
+
+    async def _suspect(self, key: str) -> None:
+        """This entity held the loop when the last host died: it waits, so that its neighbours are served first."""
+        index = self._indexes.get(shard_of(key, self.folder.shards))
+        if index is None:
+            return
+        now = self.clock.now()
+        if await index.record_death(key, now):
+            self.quarantine[key] = f"its host died three times while it ran; release it with dotdo.release({key!r})"
+            _log.error("%s is quarantined: %s", key, self.quarantine[key])
+        else:
+            self.suspects[key] = now + 2.0 + 2.0 * await index.deaths_of(key, now - 600.0)
+
+    async def _load_wakes(self) -> None:
+        """Set timers for sleepers that are due soon; look again when the next batch is."""
+        now = self.clock.now()
+        horizon = now + WAKE_HORIZON_SECONDS
+        nexts = []
+        for index in self._indexes.values():
+            rows = await index.due(horizon, WAKE_BATCH)
+            for key, due in rows:
+                self._wake_at(key, due)
+            after = rows[-1][1] if len(rows) == WAKE_BATCH else horizon
+            following = await index.next_due_after(after)
+            if following is not None:
+                nexts.append(following)
+        if nexts and not self._is_stopping:
+            self._wake_timer = self.clock.call_at(min(nexts), lambda: self._spawn(self._load_wakes()))
+
+    def _wake_at(self, key: str, due: float) -> None:
+        timer = self._wakes.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
+        def wake() -> None:
+            self._wakes.pop(key, None)
+            self._wake(key)
+
+        self._wakes[key] = self.clock.call_at(due, wake)
+
+    def _wake(self, key: str) -> None:
+        """Activate an entity although nobody calls it."""
+        if self._is_stopping:
+            return
+        noun, entity_id = split_key(key)
+        until = self.suspects.get(key)
+        if until is not None and until > self.clock.now():
+            self._wake_at(key, until)
+            return
+        if (noun, entity_id) in self.activations or key in self.quarantine:
+            return
+        try:
+            self._activate(noun, entity_id)
+        except DotdoError as error:
+            _log.warning("%s could not be woken: %s", key, error)
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = self.loop.create_task(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def stop(self) -> None:
+        """Put every entity to sleep, as far as it lets itself be, and give the shards back."""
+        self._is_stopping = True
+        if self._wake_timer is not None:
+            self._wake_timer.cancel()
+        for timer in self._wakes.values():
+            timer.cancel()
+        self._wakes.clear()
+        for activation in list(self.activations.values()):
+            if activation.is_idle:
+                self._hibernate(activation)
+            elif activation.state is not State.CLOSING:
+                activation.leave()
+        if self.activations:
+            self._stopped = self.loop.create_future()
+            await self._stopped
+        for link in self._links.values():
+            link.close()
+        for session in list(self.sessions):
+            session.close()
+        for index in self._indexes.values():
+            await index.close()
+        for shard in self._shards.values():
+            shard.release()
+        self.sync_pool.close()
+        self._workers.shutdown(wait=False)
+        if self.loop.get_task_factory() is tasks.factory:
+            self.loop.set_task_factory(self._factory_before)
+
+    def die(self) -> None:
+        """From now on nothing of this host runs or writes, as after a SIGKILL; `kill` cleans up behind it. For tests."""
+        self._is_stopping = True
+        for timer in self._wakes.values():
+            timer.cancel()
+        if self._wake_timer is not None:
+            self._wake_timer.cancel()
+        for session in list(self.sessions):
+            session.cut()
+        for activation in list(self.activations.values()):
+            activation.vanish()
+        self.activations.clear()
+
+    def kill(self) -> None:
+        """Leave everything as a SIGKILL would: nothing is written any more, the locks go. For tests of crashes."""
+        self.die()
+        for link in self._links.values():
+            link.close()
+        for session in list(self.sessions):
+            session.close()
+        for shard in self._shards.values():
+            shard.release()
+        self.sync_pool.close()
+        self._workers.shutdown(wait=True)
+        self.loop.set_task_factory(self._factory_before)
+
+    async def close_indexes(self) -> None:
+        """After `kill`: end the index connections of this process."""
+        for index in self._indexes.values():
+            await index.close()
+
+    def session(self) -> ServerSession:
+        """The protocol for one incoming connection."""
+        return ServerSession(self, self.token, self.loop, self.sessions)
+
+    # -- calls --------------------------------------------------------------------------------------------------
+
+    def reply(self, message: list[Any]) -> None:
+        """Local calls answer by callback; nothing comes here."""
+        raise AssertionError(message)
+
+    def deliver(self, call: IncomingCall) -> None:
+        """Give a call to its entity, waking it if it sleeps."""
+        activation = self.activations.get((call.noun, call.entity_id))
+        if activation is None:
+            if call.noun == CONTROL_NOUN:
+                self._spawn(self._control(call))
+                return
+            key = key_of(call.noun, call.entity_id)
+            try:
+                if key in self.quarantine:
+                    raise Quarantined(f"{key} is quarantined: {self.quarantine[key]}")
+                until = self.suspects.get(key)
+                if until is not None and until > self.clock.now():
+                    self.clock.call_at(until, lambda: self.deliver(call))
+                    return
+                activation = self._activate(call.noun, call.entity_id)
+            except DotdoError as error:
+                call.reject_error(error)
+                return
+        activation.deliver(call)
+
+    def _activate(self, noun: str, entity_id: str) -> Activation:
+        spec = catalog.lookup(noun)
+        key = key_of(noun, entity_id)
+        shard = self._shards.get(shard_of(key, self.folder.shards))
+        if shard is None or self._is_stopping:
+            raise StorageError(f"{key} does not belong to host {self.host_id}: its shard is not owned here (any more)")
+        timer = self._wakes.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        durability = spec.options.durability or self.settings.durability
+        file = EntityFile(paths.entity_path(shard.folder, noun, entity_id), epoch=shard.epoch, durability=durability, disk=self._disk)
+        activation = Activation(self, spec, entity_id, file, lambda a: Ledger(a, self))
+        self.activations[(noun, entity_id)] = activation
+        self._by_gate[id(activation.gate)] = activation
+        activation.open()
+        if len(self.activations) > self.settings.max_active:
+            self._evict()
+        return activation
+
+    def send_call(
+        self,
+        noun: str,
+        entity_id: str,
+        path: list[Any],
+        payload: bytes | None,
+        *,
+        call_id: str,
+        options: dict[str, Any],
+        repeat: bool,
+        on_reply: Callable[[int, Any], None],
+    ) -> None:
+        flags = frames.WANTED | (frames.REPEAT if repeat else 0)
+        if self._is_mine(noun, entity_id):
+            self.deliver(LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, on_reply))
+            return
+        self._send_on_link(noun, entity_id, path, payload, flags, call_id, options, on_reply)
+
+    def send_oneway(
+        self,
+        noun: str,
+        entity_id: str,
+        path: list[Any],
+        payload: bytes,
+        *,
+        call_id: str,
+        options: dict[str, Any],
+        repeat: bool,
+        on_ack: Callable[[], None],
+    ) -> None:
+        flags = frames.ONEWAY | (frames.REPEAT if repeat else 0)
+
+        def on_reply(kind: int, _value: Any) -> None:
+            if kind != frames.PARKED:
+                on_ack()
+
+        if self._is_mine(noun, entity_id):
+            self.deliver(LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, on_reply))
+        else:
+            self._send_on_link(noun, entity_id, path, payload, flags, call_id, options, on_reply)
+
+    def _is_mine(self, noun: str, entity_id: str) -> bool:
+        if (noun, entity_id) in self.activations:
+            return True
+        return shard_of(key_of(noun, entity_id), self.folder.shards) in self._shards
+
+    def _send_on_link(
+        self,
+        noun: str,
+        entity_id: str,
+        path: list[Any],
+        payload: bytes | None,
+        flags: int,
+        call_id: str | None,
+        options: dict[str, Any] | None,
+        on_reply: Callable[[int, Any], None],
+    ) -> None:
+        name = self._router.host_of(noun, entity_id)
+        link = self._links.get(name)
+        if link is None:
+            link = self._links[name] = Link(self._router, name, self.client_id, "host", self.loop)
+        link.send([frames.CALL, link.next_seq(), noun, entity_id, path, payload, flags, call_id, options], on_reply)
+
+    async def call_out(self, noun: str, entity_id: str, path: list[Any], payload: bytes | None, call_id: str | None) -> bytes:
+        """Call any entity, here or on another host; its encoded value."""
+        future: asyncio.Future[bytes] = self.loop.create_future()
+
+        def on_reply(kind: int, value: Any) -> None:
+            if future.done() or kind == frames.PARKED:
+                return
+            if kind == frames.REJECT:
+                future.set_exception(decode_error(value))
+            else:
+                future.set_result(value if value is not None else codec.encode(None))
+
+        number = call_id or f"{self.client_id}/{id(future):x}.{self.turns_run}"
+        self.send_call(noun, entity_id, path, payload, call_id=number, options={"from": [CONTROL_NOUN, self.host_id]} if call_id is None else {}, repeat=call_id is not None, on_reply=on_reply)
+        return await future
+
+    def listeners_of(self, key: str) -> dict[str, list[IncomingCall]]:
+        return self._listeners.setdefault(key, {})
+
+    def mocked(self, name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+        if not self.mocks:
+            return fn
+        return self.mocks.get(name) or self.mocks.get(getattr(fn, "__name__", "")) or fn
+
+    def step_recorded(self, key: str, run_id: str, name: str) -> None:
+        if self.on_step is not None:
+            self.on_step(key, run_id, name)
+
+    def execution_ended(self, execution_id: str, blob: bytes, ok: bool) -> None:  # noqa: FBT001  # (blob, ok) is one outcome
+        """Nothing here waits for executions by id."""
+
+    # -- what activations ask -----------------------------------------------------------------------------------
+
+    def run_in_worker(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
+        self._worker_jobs += 1
+
+        def finish(result: Any, error: BaseException | None) -> None:
+            self._worker_jobs -= 1
+            done(result, error)
+
+        def work() -> None:
+            try:
+                result = job()
+            except BaseException as error:  # noqa: BLE001  # carried to the loop
+                self._threadsafe(finish, None, error)
+            else:
+                self._threadsafe(finish, result, None)
+
+        self._workers.submit(work)
+
+    def _threadsafe(self, callback: Callable[..., None], *args: Any) -> None:
+        try:
+            self.loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            _log.debug("the loop was closed while a worker ran")
+
+    def turn_begins(self, key: str) -> None:
+        self.turns_run += 1
+        if self._mark_turn is not None:
+            self._mark_turn(key)
+
+    def turn_ends(self) -> None:
+        if self._mark_turn is not None:
+            self._mark_turn("")
+
+    def touched(self, activation: Activation) -> None:
+        if activation.idle_timer is None and activation.state is State.ACTIVE:
+            self._arm_idle(activation, self.clock.now())
+
+    def _arm_idle(self, activation: Activation, since: float) -> None:
+        timeout = activation.spec.options.idle_timeout_s
+        due = since + (self.settings.idle_timeout_s if timeout is None else timeout)
+        activation.idle_timer = self.clock.call_at(due, lambda: self._idle_due(activation))
+
+    def _idle_due(self, activation: Activation) -> None:
+        activation.idle_timer = None
+        if activation.state is not State.ACTIVE or self._is_stopping:
+            return
+        timeout = activation.spec.options.idle_timeout_s
+        timeout = self.settings.idle_timeout_s if timeout is None else timeout
+        now = self.clock.now()
+        if not activation.is_idle:
+            activation.ledger.shelve_parked(now - timeout)
+            self._arm_idle(activation, now)
+        elif now - activation.used_at >= timeout:
+            self._hibernate(activation)
+        else:
+            self._arm_idle(activation, activation.used_at)
+
+    def _hibernate(self, activation: Activation) -> None:
+        if activation.idle_timer is not None:
+            activation.idle_timer.cancel()
+            activation.idle_timer = None
+        number = shard_of(activation.key, self.folder.shards)
+        index = self._indexes[number]
+
+        def put(due: float | None, done: Callable[[], None]) -> None:
+            index.put(activation.key, activation.spec.noun, due, activation.file.size_bytes(), self.clock.now(), done)
+            if due is not None and not self._is_stopping:
+                self._wake_at(activation.key, due)
+
+        activation.hibernate(put)
+
+    def _evict(self) -> None:
+        """Too many are active: the least recently used idle ones go to sleep."""
+        if self._evicting:
+            return
+        self._evicting = True
+
+        def evict() -> None:
+            self._evicting = False
+            over = len(self.activations) - self.settings.max_active
+            if over <= 0:
+                return
+            idle = deque(sorted((a for a in self.activations.values() if a.is_idle), key=lambda a: a.used_at))
+            for _ in range(min(over + self.settings.max_active // 20, len(idle))):
+                self._hibernate(idle.popleft())
+
+        self.loop.call_soon(evict)
+
+    def activation_ended(self, activation: Activation, error: BaseException | None) -> None:
+        place = (activation.spec.noun, activation.id)
+        if self.activations.get(place) is activation:
+            del self.activations[place]
+        self._by_gate.pop(id(activation.gate), None)
+        if activation.idle_timer is not None:
+            activation.idle_timer.cancel()
+            activation.idle_timer = None
+        calls, activation.queue = activation.queue, deque()
+        for call in calls:
+            self.deliver(call)
+        if error is not None and not calls and not self._is_stopping and activation.file.exists():
+            self.clock.call_at(self.clock.now() + 1.0, lambda: self._wake(activation.key))
+        if not self.activations and self._stopped is not None and not self._stopped.done():
+            self._stopped.set_result(None)
+
+    def _sync_failed(self, gate: OutputGate, error: BaseException) -> None:
+        activation = self._by_gate.get(id(gate))
+        if activation is None:
+            gate.fail(error)
+        else:
+            activation.abort_now(error)
+
+    # -- control ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_quiet(self) -> bool:
+        """True when nothing can run before a timer fires."""
+        return (
+            self._worker_jobs == 0
+            and self.sync_pool.is_idle
+            and not self._background
+            and all(a.is_at_rest for a in self.activations.values())
+        )
+
+    async def _control(self, call: IncomingCall) -> None:
+        verb = call.path[0] if call.path else None
+        handler = _CONTROLS.get(verb) if isinstance(verb, str) else None
+        try:
+            if handler is None:
+                raise NoSuchMember(f"a host has no control verb {verb!r}")
+            args, kwargs = codec.decode(call.payload) if call.payload is not None else ([], {})
+            call.resolve(codec.encode(await handler(self, *args, **kwargs)))
+        except Exception as error:  # noqa: BLE001  # whoever asked gets it
+            call.reject_error(error)
+
+    async def _status(self) -> dict[str, Any]:
+        import os
+
+        return {
+            "host": self.host_id, "pid": os.getpid(), "thread": threading.get_ident(), "active": len(self.activations),
+            "shards": sorted(self._shards), "turns": self.turns_run, "quarantined": sorted(self.quarantine),
+        }  # fmt: skip
+
+    async def _entities(self, noun: str | None, limit: int) -> list[dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for index in self._indexes.values():
+            for key, size in await index.entities(noun, limit):
+                found[key] = {"key": key, "status": "hibernated", "size": size}
+        for (its_noun, _), activation in self.activations.items():
+            if noun is None or its_noun == noun:
+                found[activation.key] = {"key": activation.key, "status": "active", "size": activation.file.size_bytes()}
+        for key in self.quarantine:
+            if noun is None or split_key(key)[0] == noun:
+                found.setdefault(key, {"key": key, "size": 0})["status"] = "quarantined"
+        return [found[key] for key in sorted(found)[:limit]]
+
+    async def _hibernate_now(self, key: str) -> bool:
+        activation = self.activations.get(split_key(key))
+        if activation is None:
+            return False
+        for _ in range(1000):
+            if activation.is_idle:
+                break
+            if activation.state is State.ENDED:
+                return False
+            await asyncio.sleep(0.001)
+        if not activation.is_idle:
+            return False
+        self._hibernate(activation)
+        while activation.state is not State.ENDED:
+            await asyncio.sleep(0)
+        return True
+
+    async def _delete(self, key: str) -> bool:
+        noun, entity_id = split_key(key)
+        await self._hibernate_now(key)
+        if split_key(key) in self.activations:
+            raise StorageError(f"{key} is busy: it can be deleted when nothing of it runs")
+        number = shard_of(key, self.folder.shards)
+        file = EntityFile(paths.entity_path(self._shards[number].folder, noun, entity_id), disk=self._disk)
+        was_there = file.exists()
+        await self.loop.run_in_executor(self._workers, file.delete)
+        await self._indexes[number].remove(key)
+        timer = self._wakes.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        return was_there
+
+    async def _release(self, key: str) -> bool:
+        was = self.quarantine.pop(key, None) is not None
+        self.suspects.pop(key, None)
+        await self._indexes[shard_of(key, self.folder.shards)].release(key)
+        if was:
+            self._wake(key)
+        return was
+
+    async def _reload(self) -> None:
+        catalog.load_shipped()
+
+
+_CONTROLS: dict[str, Callable[..., Any]] = {
+    "status": Host._status, "entities": Host._entities, "hibernate": Host._hibernate_now, "delete": Host._delete,
+    "release": Host._release, "reload": Host._reload,
+}  # fmt: skip

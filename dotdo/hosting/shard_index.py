@@ -1,0 +1,125 @@
+"""The shard index: who sleeps in a shard, and when they must be woken.
+
+A row is written when an entity goes to sleep, and made safe before its file is closed; the active entities are known by
+their -wal. So the index can be stale, never short: a row too many costs one needless waking. It is a plain SQLite file,
+used through aiosqlite, because it is off the hot path and never an entity's file. Rows asked for in one pass of the loop
+share one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import aiosqlite
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entities(
+    key TEXT PRIMARY KEY, noun TEXT NOT NULL, due REAL, size INTEGER NOT NULL, slept REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entities_due ON entities(due) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entities_noun ON entities(noun, key);
+CREATE TABLE IF NOT EXISTS deaths(key TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS quarantine(key TEXT PRIMARY KEY, since REAL NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+DEATHS_BEFORE_QUARANTINE = 3
+DEATHS_WITHIN_SECONDS = 600.0
+
+
+class ShardIndex:
+    """The index of one owned shard."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: aiosqlite.Connection | None = None
+        self._rows: list[tuple[str, str, float | None, int, float]] = []
+        self._waiting: list[Callable[[], None]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        connection = await aiosqlite.connect(self._path)
+        self._connection = connection
+        await connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
+        await connection.commit()
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            await self._writer
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    @property
+    def _open(self) -> aiosqlite.Connection:
+        assert self._connection is not None, "the index is not open"
+        return self._connection
+
+    def put(self, key: str, noun: str, due: float | None, size: int, now: float, done: Callable[[], None]) -> None:
+        """Write a sleeper's row; `done` is called on the loop when it is safe."""
+        self._rows.append((key, noun, due, size, now))
+        self._waiting.append(done)
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._rows:
+                rows, self._rows = self._rows, []
+                waiting, self._waiting = self._waiting, []
+                await self._open.executemany("INSERT OR REPLACE INTO entities VALUES(?, ?, ?, ?, ?)", rows)
+                await self._open.commit()
+                for done in waiting:
+                    done()
+        finally:
+            self._writer = None
+
+    async def due(self, before: float, limit: int) -> list[tuple[str, float]]:
+        """Sleepers to be woken before a time, earliest first."""
+        sql = "SELECT key, due FROM entities WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?"
+        return [(row[0], row[1]) for row in await self._open.execute_fetchall(sql, (before, limit))]
+
+    async def next_due_after(self, after: float) -> float | None:
+        """When the next sleeper beyond a time is due."""
+        rows = list(await self._open.execute_fetchall("SELECT min(due) FROM entities WHERE due > ?", (after,)))
+        return rows[0][0] if rows else None
+
+    async def entities(self, noun: str | None, limit: int, after: str = "") -> list[tuple[str, int]]:
+        """Keys and sizes in key order."""
+        if noun is None:
+            sql, params = "SELECT key, size FROM entities WHERE key > ? ORDER BY key LIMIT ?", (after, limit)
+        else:
+            sql = "SELECT key, size FROM entities WHERE noun = ? AND key > ? ORDER BY key LIMIT ?"
+            params = (noun, after, limit)  # type: ignore[assignment]
+        return [(row[0], row[1]) for row in await self._open.execute_fetchall(sql, params)]
+
+    async def remove(self, key: str) -> None:
+        """The entity was deleted."""
+        await self._open.execute("DELETE FROM entities WHERE key = ?", (key,))
+        await self._open.commit()
+
+    async def record_death(self, key: str, at: float) -> bool:
+        """A host died while this entity held its loop; True if the entity is quarantined now."""
+        await self._open.execute("INSERT INTO deaths VALUES(?, ?)", (key, at))
+        sql = "SELECT count(*) FROM deaths WHERE key = ? AND at > ?"
+        rows = list(await self._open.execute_fetchall(sql, (key, at - DEATHS_WITHIN_SECONDS)))
+        quarantined = rows[0][0] >= DEATHS_BEFORE_QUARANTINE
+        if quarantined:
+            reason = f"its host died {rows[0][0]} times within {DEATHS_WITHIN_SECONDS:.0f} s while it ran"
+            await self._open.execute("INSERT OR REPLACE INTO quarantine VALUES(?, ?, ?)", (key, at, reason))
+        await self._open.commit()
+        return quarantined
+
+    async def deaths_of(self, key: str, since: float) -> int:
+        rows = list(await self._open.execute_fetchall("SELECT count(*) FROM deaths WHERE key = ? AND at > ?", (key, since)))
+        return int(rows[0][0])
+
+    async def quarantined(self) -> dict[str, str]:
+        """Quarantined keys and why."""
+        return {row[0]: row[1] for row in await self._open.execute_fetchall("SELECT key, reason FROM quarantine")}
+
+    async def release(self, key: str) -> None:
+        """Let a quarantined entity run again."""
+        await self._open.execute("DELETE FROM quarantine WHERE key = ?", (key,))
+        await self._open.execute("DELETE FROM deaths WHERE key = ?", (key,))
+        await self._open.commit()

@@ -1,0 +1,47 @@
+"""Nouns, ids and keys: how an entity is called.
+
+A noun is a class name. An id is any Unicode text of 1 to 512 bytes. The key joins them with a slash; the noun has none,
+so the first slash splits it again.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dotdo.errors import DefinitionError, IdError
+
+ID_BYTES_MAX = 512
+_NOUN = re.compile(r"[A-Z][A-Za-z0-9_]{0,99}\Z")
+
+
+def check_id(entity_id: object) -> str:
+    """The id, if it can name an entity. Raises IdError."""
+    if not isinstance(entity_id, str):
+        raise IdError(f"an entity id is a string, not {type(entity_id).__name__}: {entity_id!r}; use str(...)")
+    try:
+        size = len(entity_id.encode())
+    except UnicodeEncodeError:
+        raise IdError(f"the entity id {entity_id!r} is not valid Unicode text") from None
+    if not 1 <= size <= ID_BYTES_MAX:
+        raise IdError(f"an entity id has 1 to {ID_BYTES_MAX} bytes, this one has {size}: {entity_id[:40]!r}")
+    return str(entity_id)
+
+
+def check_noun(noun: str) -> str:
+    """The noun, if it is a name that a class, a folder and a URL can bear. Raises DefinitionError."""
+    if not isinstance(noun, str) or not _NOUN.match(noun):
+        raise DefinitionError(f"{noun!r} cannot be a noun: a capital letter, then letters, digits or _, 100 at most")
+    return noun
+
+
+def key_of(noun: str, entity_id: str) -> str:
+    """`Order/o1`."""
+    return f"{noun}/{entity_id}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Noun and id of a key. Raises IdError."""
+    noun, slash, entity_id = key.partition("/")
+    if not slash or not noun or not entity_id:
+        raise IdError(f"{key!r} is not a key: write it as Noun/id")
+    return noun, entity_id

@@ -1,0 +1,257 @@
+"""The caller outside entities: one per event loop.
+
+What is written in one tick leaves at its end, in one frame per host. The end is one loop pass after the first record, and
+one pass later if something recorded is not awaited yet, because `gather` awaits its promises a pass late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dotdo import codec
+from dotdo.clock import wall_now
+from dotdo.errors import CallTimeout, CodecError, DotdoError, RemoteError, mark_remote
+from dotdo.rpc import frames
+from dotdo.rpc.follow import follow
+from dotdo.rpc.link import Link, Router
+from dotdo.rpc.node import Node
+
+
+def new_client_id() -> str:
+    """An id for a client connection; it carries its start, so that stale repeats can be told."""
+    return f"c{secrets.token_hex(6)}{int(wall_now()):x}"
+
+
+class Client:
+    """Records nodes, sends them, and gives their values."""
+
+    def __init__(self, router: Router, loop: asyncio.AbstractEventLoop) -> None:
+        self._router = router
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self.client_id = new_client_id()
+        self._links: dict[str, Link] = {}
+        self._recorded: list[Node] = []
+        self._is_scheduled = False
+        self._waits_a_pass = False
+        self._next_seq = 1
+        self.waiting = 0
+        self.on_waiting: Callable[[], None] = _nothing
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    # -- Caller -------------------------------------------------------------------------------------------------
+
+    def record(self, node: Node) -> None:
+        node.owner = self
+        node.seq = self._next_seq
+        self._next_seq += 1
+        if node.call_id is None:
+            node.call_id = f"{self.client_id}.{node.seq}"
+        self._recorded.append(node)
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._waits_a_pass = False
+            self._loop.call_soon(self._tick)
+
+    def pull(self, node: Node) -> Awaitable[Any]:
+        owner = node.owner
+        if owner is None:
+            if node.base is not None and node.base.owner is not None and node.base.owner is not self:
+                return self._bridge(node, node.base.owner)
+            self.record(node)
+        elif owner is not self:
+            return self._bridge(node, owner)
+        node.is_wanted = True
+        future = node.future
+        if future is None:
+            node.future = future = self._loop.create_future()
+            self.waiting += 1
+            future.add_done_callback(self._answered)
+            arrived = node.slot
+            if arrived is not None:
+                self._settle(node, *arrived)
+            elif node.options is not None and node.options.timeout_s is not None:
+                self._limit(node, node.options.timeout_s)
+            self.on_waiting()
+        return future  # type: ignore[no-any-return]
+
+    def result(self, node: Node, timeout_s: float | None) -> Any:
+        raise RuntimeError(f"{node.text}.result() blocks, and an event loop is running here: await it instead")
+
+    def _answered(self, _future: Any) -> None:
+        self.waiting -= 1
+
+    def _bridge(self, node: Node, owner: Any) -> Awaitable[Any]:
+        """A promise made on another loop (or without one) is awaited here."""
+
+        async def get() -> Any:
+            return await owner.pull(node)
+
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(get(), owner.loop), loop=self._loop)
+
+    def _limit(self, node: Node, timeout_s: float) -> None:
+        future = node.future
+
+        def expire() -> None:
+            if not future.done():
+                future.set_exception(CallTimeout(f"{node.text} gave no answer within {timeout_s} s; it may still run"))
+
+        handle = self._loop.call_later(timeout_s, expire)
+        future.add_done_callback(lambda _f: handle.cancel())
+
+    # -- sending ------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if not self._waits_a_pass and any(not node.is_wanted for node in self._recorded):
+            self._waits_a_pass = True
+            self._loop.call_soon(self._tick)
+            return
+        self._is_scheduled = False
+        recorded, self._recorded = self._recorded, []
+        sent: dict[int, tuple[Link, int]] = {}
+        for node in recorded:
+            try:
+                self._send(node, sent)
+            except DotdoError as error:
+                self._arrived(node, frames.REJECT, codec.encode(error))
+        for link in {id(link): link for link, _ in sent.values()}.values():
+            link.flush()
+
+    def _send(self, node: Node, sent: dict[int, tuple[Link, int]]) -> None:
+        options = node.options
+        explicit = options.call_id if options is not None else None
+        extra = dict(options.extra) if options is not None and options.extra else None
+        flags = frames.PROMISES if node.has_promises else 0
+        if node.is_wanted or node.is_held:
+            flags |= frames.WANTED
+        elif node.is_consumed:
+            return
+        elif node.payload is None:
+            return
+        elif node.children == 0:
+            flags |= frames.ONEWAY
+        if node.is_consumed:
+            flags |= frames.REPEAT
+        path = list(node.path)
+        base = node.base
+        message: list[Any]
+        if base is None:
+            link = self.link(self._router.host_of(node.noun, node.entity_id))
+            message = [frames.CALL, node.seq, node.noun, node.entity_id, path, node.payload, flags, explicit, extra]
+        else:
+            place = sent.get(id(base))
+            if place is None:
+                self._loop.create_task(self._follow_late(node, base))
+                return
+            link, base_seq = place
+            message = [frames.PIPE, node.seq, base_seq, path, node.payload, flags, explicit, extra]
+        sent[id(node)] = (link, node.seq)
+        link.send(message, lambda kind, value: self._arrived(node, kind, value))
+
+    async def _follow_late(self, node: Node, base: Node) -> None:
+        """A chain on a result that is here already, or on its way."""
+        try:
+            value = await self.pull(base)
+            result = await follow(value, node.path, node.payload, self.call_out, node.call_id)
+        except BaseException as error:  # noqa: BLE001  # it belongs to whoever awaits the node
+            self._arrived(node, frames.REJECT, _encode_error(error))
+            return
+        self._arrived(node, frames.RESOLVE, codec.encode(result))
+
+    async def call_out(self, noun: str, entity_id: str, path: list[Any], payload: bytes | None, call_id: str | None) -> bytes:
+        """One call that is not a user's node; its encoded value."""
+        link = self.link(self._router.host_of(noun, entity_id))
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        seq = self._next_seq
+        self._next_seq += 1
+
+        def on_reply(kind: int, value: Any) -> None:
+            if future.done() or kind == frames.PARKED:
+                return
+            if kind == frames.REJECT:
+                future.set_exception(decode_error(value))
+            else:
+                future.set_result(value)
+
+        link.send([frames.CALL, seq, noun, entity_id, path, payload, frames.WANTED, call_id, None], on_reply)
+        return await future
+
+    def link(self, host: str) -> Link:
+        """The link to a host, made when first needed."""
+        link = self._links.get(host)
+        if link is None:
+            link = self._links[host] = Link(self._router, host, self.client_id, "client", self._loop)
+        return link
+
+    # -- answers ------------------------------------------------------------------------------------------------
+
+    def _arrived(self, node: Node, kind: int, value: Any) -> None:
+        if kind == frames.PARKED:
+            return
+        if node.future is None:
+            node.slot = (kind, value)
+        elif not node.future.done():
+            self._settle(node, kind, value)
+
+    def _settle(self, node: Node, kind: int, value: Any) -> None:
+        future = node.future
+        try:
+            if kind == frames.REJECT:
+                future.set_exception(decode_error(value))
+            else:
+                future.set_result(codec.decode(value) if value is not None else None)
+        except CodecError as error:
+            future.set_exception(error)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    async def flush(self) -> None:
+        """Wait until everything recorded so far is sent and answered."""
+        while self._recorded or self._is_scheduled:
+            await asyncio.sleep(0)
+        for link in list(self._links.values()):
+            await link.drained()
+
+    def unacknowledged(self) -> list[str]:
+        """What was sent and not answered, as text."""
+        texts = []
+        for link in self._links.values():
+            for message in link.unanswered:
+                if message[0] == frames.CALL:
+                    texts.append(f"{message[2]}({message[3]!r}).{'.'.join(str(p) for p in message[4])}")
+        return texts
+
+    def close(self) -> None:
+        """Close every connection; whoever still waits gets HostLost."""
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
+
+
+def decode_error(blob: bytes) -> BaseException:
+    """The exception of a REJECT."""
+    try:
+        error = codec.decode(blob)
+    except CodecError as problem:
+        return problem
+    if not isinstance(error, BaseException):
+        return RemoteError(f"the call failed with {error!r}")
+    return mark_remote(error)
+
+
+def _encode_error(error: BaseException) -> bytes:
+    try:
+        return codec.encode(error)
+    except CodecError:
+        return codec.encode(RemoteError(f"{type(error).__name__}: {error}"))
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,219 @@
+"""A link: one connection to one host, kept up, with every call that waits for an answer.
+
+What is sent in one loop tick leaves in one frame. When the connection breaks, the link connects again and sends what is
+unanswered once more, marked as a repeat: the callee answers it from its record, re-attaches it to the call that still
+runs, or runs it if it never arrived. Callers see a late answer, not an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from dotdo import codec
+from dotdo.errors import DotdoError, HostLost
+from dotdo.rpc import frames
+from dotdo.rpc.stats import COUNTERS
+
+CONNECT_RETRY_SECONDS = 0.02
+CONNECT_RETRY_SECONDS_MAX = 0.5
+GIVE_UP_SECONDS = 120.0
+
+OnReply = Callable[[int, Any], None]
+"""Called with RESOLVE and a blob, REJECT and a blob, PARKED and an execution id, or ACK and None."""
+
+
+class Router(Protocol):
+    """Where entities live and how to reach their hosts."""
+
+    token: str
+
+    def host_of(self, noun: str, entity_id: str) -> str:
+        """The name of the host that an entity's calls go to."""
+
+    async def connect(self, host: str, protocol: Callable[[], asyncio.BaseProtocol]) -> asyncio.BaseTransport:
+        """A connection to a host; raises OSError while there is none."""
+
+
+class Pending:
+    """A message that waits for its answer."""
+
+    __slots__ = ("message", "on_reply")
+
+    def __init__(self, message: list[Any], on_reply: OnReply) -> None:
+        self.message = message
+        self.on_reply = on_reply
+
+
+class Link(asyncio.Protocol):
+    """The client's end of a channel."""
+
+    def __init__(self, router: Router, host: str, client_id: str, kind: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._router = router
+        self._host = host
+        self._client_id = client_id
+        self._kind = kind
+        self._loop = loop
+        self._transport: Any = None
+        self._parser = frames.Parser()
+        self._pending: dict[int, Pending] = {}
+        self._outgoing: list[list[Any]] = []
+        self._is_scheduled = False
+        self._is_connecting = False
+        self._is_closed = False
+        self._low_water = 0
+        self._next_seq = 1
+        self._drained: list[asyncio.Future[None]] = []
+
+    # -- sending ------------------------------------------------------------------------------------------------
+
+    def send(self, message: list[Any], on_reply: OnReply) -> None:
+        """Send a CALL or a PIPE; its answer comes to `on_reply`."""
+        self._pending[message[1]] = Pending(message, on_reply)
+        self._outgoing.append(message)
+        COUNTERS.calls += 1
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def next_seq(self) -> int:
+        """A number for a message of a caller that has no numbers of its own."""
+        seq = self._next_seq
+        self._next_seq = seq + 1
+        return seq
+
+    def forget(self, seq: int) -> None:
+        """Nobody waits for this answer any more."""
+        self._pending.pop(seq, None)
+
+    def flush(self) -> None:
+        """Write what was sent in this tick, as one frame."""
+        self._is_scheduled = False
+        if not self._outgoing:
+            return
+        transport = self._transport
+        if transport is None:
+            self._connect()
+            return
+        outgoing, self._outgoing = self._outgoing, []
+        low = next(iter(self._pending), 0)
+        if low > self._low_water:
+            self._low_water = low
+            outgoing.insert(0, [frames.RELEASE, low])
+        self._write(outgoing)
+
+    def _write(self, messages: list[list[Any]]) -> None:
+        data = frames.encode(messages)
+        COUNTERS.frames_sent += 1
+        COUNTERS.bytes_sent += len(data)
+        self._transport.write(data)
+
+    @property
+    def unanswered(self) -> list[list[Any]]:
+        """Messages without an answer."""
+        return [pending.message for pending in self._pending.values()]
+
+    async def drained(self) -> None:
+        """Wait until every message has its answer."""
+        if self._pending:
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._drained.append(future)
+            await future
+
+    # -- the connection -----------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        if not self._is_connecting and not self._is_closed:
+            self._is_connecting = True
+            self._task = self._loop.create_task(self._keep_connecting())
+
+    async def _keep_connecting(self) -> None:
+        delay = CONNECT_RETRY_SECONDS
+        deadline = self._loop.time() + GIVE_UP_SECONDS
+        try:
+            while not self._is_closed:
+                try:
+                    await self._router.connect(self._host, lambda: self)
+                except OSError as error:
+                    if self._loop.time() > deadline:
+                        self._fail(HostLost(f"host {self._host} could not be reached for {GIVE_UP_SECONDS:.0f} s: {error}"))
+                        return
+                    await asyncio.sleep(delay)
+                    delay = min(delay * 1.5, CONNECT_RETRY_SECONDS_MAX)
+                except DotdoError as error:
+                    self._fail(error)
+                    return
+                else:
+                    return
+        finally:
+            self._is_connecting = False
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self._parser = frames.Parser()
+        hello = frames.encode([[frames.HELLO, frames.VERSION, self._router.token, self._client_id, self._kind]])
+        transport.write(hello)
+        fresh = {id(message) for message in self._outgoing}
+        self._outgoing = []
+        again = []
+        for pending in self._pending.values():
+            if id(pending.message) not in fresh:
+                pending.message[6 if pending.message[0] == frames.CALL else 5] |= frames.REPEAT
+            again.append(pending.message)
+        if again:
+            self._write(again)
+
+    def connection_lost(self, _error: BaseException | None) -> None:
+        self._transport = None
+        if not self._is_closed and self._pending:
+            self._connect()
+
+    def close(self) -> None:
+        """End the link; whoever still waits gets HostLost."""
+        self._is_closed = True
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        self._fail(HostLost(f"the connection to host {self._host} was closed"))
+
+    def _fail(self, error: DotdoError) -> None:
+        pending, self._pending = self._pending, {}
+        self._outgoing = []
+        blob = codec.encode(error)
+        for entry in pending.values():
+            entry.on_reply(frames.REJECT, blob)
+        self._wake_drained()
+
+    def _wake_drained(self) -> None:
+        drained, self._drained = self._drained, []
+        for future in drained:
+            if not future.done():
+                future.set_result(None)
+
+    # -- receiving ----------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        COUNTERS.bytes_received += len(data)
+        try:
+            received = self._parser.feed(data)
+        except frames.FrameError:
+            self._transport.abort()
+            return
+        pending = self._pending
+        for messages in received:
+            COUNTERS.frames_received += 1
+            for message in messages:
+                kind = message[0]
+                if kind == frames.PARKED:
+                    entry = pending.get(message[1])
+                    if entry is not None:
+                        entry.on_reply(kind, message[2])
+                elif kind in (frames.RESOLVE, frames.REJECT, frames.ACK):
+                    entry = pending.pop(message[1], None)
+                    if entry is not None:
+                        entry.on_reply(kind, message[2] if len(message) > 2 else None)
+                elif kind == frames.PING:
+                    self._write([[frames.PONG]])
+        if self._drained and not pending:
+            self._wake_drained()

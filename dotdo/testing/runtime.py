@@ -1,0 +1,218 @@
+"""`async with runtime(clock="virtual") as rt:`: a whole runtime on the test's own loop.
+
+The virtual clock stands still while anything can run. When nothing can and somebody waits for an answer, it jumps to the
+next timer, so a workflow that sleeps for days passes at once. `crash()` drops the host as SIGKILL would, without a byte
+more written, and starts another one on the same folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from dotdo import durations
+from dotdo.clock import Clock, SystemClock, VirtualClock
+from dotdo.config import Settings
+from dotdo.errors import DotdoError
+from dotdo.durable import handle
+from dotdo.hosting import data_folder
+from dotdo.hosting.data_folder import DataFolder
+from dotdo.hosting.host import Host
+from dotdo.hosting.local import LocalRouter
+from dotdo.rpc import caller as callers
+from dotdo.rpc.client import Client
+from dotdo.storage.disk import REAL, Disk
+
+QUIET_PASSES = 5
+
+
+class Runtime:
+    """A runtime for one test."""
+
+    def __init__(self, *, clock: Literal["system", "virtual"], data: Path | None, disk: Disk, env: Any, options: dict[str, Any]) -> None:
+        self._virtual = clock == "virtual"
+        self._given = data
+        self._disk = disk
+        self._env = env
+        self._options = {"shards": 4, **options}
+        self._mocks: dict[str, Callable[..., Any]] = {}
+        self._crash_step: str | None = None
+        self._is_watching = False
+        self._quiet = 0
+        self._before: Any = None
+        self._restarting: asyncio.Task[None] | None = None
+        self.router = LocalRouter()
+        self.folder: DataFolder
+        self.host: Host
+        self.client: Client
+        self.clock: Clock
+
+    async def __aenter__(self) -> Runtime:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self.path = self._given or Path(tempfile.mkdtemp(prefix="dotdo-test-"))
+        self.settings = Settings.from_options(**self._options)
+        self.folder = data_folder.open_folder(self.path, self.settings.shards)
+        self.clock = VirtualClock() if self._virtual else SystemClock(loop)
+        await self._start()
+        self.client = Client(self.router, loop)
+        self.client.on_waiting = self._watch
+        self._before = callers._default
+        callers.set_default(lambda: self.client)
+        return self
+
+    async def _start(self) -> None:
+        self.host = Host(
+            self.settings, self.folder, list(range(self.folder.shards)), "local", clock=self.clock, loop=self._loop,
+            router=self.router, token=self.router.token, env=self._env, disk=self._disk,
+        )  # fmt: skip
+        self.host.mocks = self._mocks
+        self.host.on_step = self._step_recorded
+        await self.host.start()
+        self.router.host = self.host
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        callers.set_default(self._before)
+        if self._restarting is not None:
+            await self._restarting
+        self.client.close()
+        self.router.host = None
+        await self.host.stop()
+        if self._given is None:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        if self._virtual and not self._is_watching:
+            self._is_watching = True
+            self._quiet = 0
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Runs in every loop pass while somebody waits: has everything come to rest?"""
+        if self.client.waiting <= 0:
+            self._is_watching = False
+            return
+        if self._restarting is not None or not self.host.is_quiet:
+            self._quiet = 0
+            self._loop.call_later(0.0005, self._look)
+            return
+        turns = self.host.turns_run
+        if turns != getattr(self, "_turns_seen", -1):
+            self._turns_seen = turns
+            self._quiet = 0
+        self._quiet += 1
+        if self._quiet >= QUIET_PASSES:
+            self._quiet = 0
+            self._jump()
+        self._loop.call_soon(self._look)
+
+    def _jump(self) -> None:
+        assert isinstance(self.clock, VirtualClock)
+        due = self.clock.next_due()
+        if due is not None:
+            self.clock.advance_to(due)
+
+    async def advance(self, duration: durations.Duration) -> None:
+        """Move the virtual clock on, firing everything due in order and letting it run to rest."""
+        if not isinstance(self.clock, VirtualClock):
+            raise DotdoError("advance() needs runtime(clock='virtual')")
+        until = self.clock.now() + durations.seconds(duration)
+        while True:
+            await self.settle()
+            due = self.clock.next_due()
+            if due is None or due > until:
+                break
+            self.clock.advance_to(due)
+        self.clock.advance_to(until)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until nothing can run before the clock moves."""
+        quiet = 0
+        turns = -1
+        while quiet < QUIET_PASSES:
+            if self._restarting is not None:
+                await self._restarting
+            await asyncio.sleep(0 if self.host.is_quiet else 0.0005)
+            if self.host.is_quiet and turns == self.host.turns_run:
+                quiet += 1
+            else:
+                quiet = 0
+                turns = self.host.turns_run
+
+    # -- crashes ------------------------------------------------------------------------------------------------
+
+    async def crash(self) -> None:
+        """Drop the host as SIGKILL would, and start another one on the same folder."""
+        self.router.host = None
+        old = self.host
+        old.kill()
+        await old.close_indexes()
+        await self._start()
+
+    async def restart(self) -> None:
+        """Stop the host in good order and start another one."""
+        self.router.host = None
+        await self.host.stop()
+        await self._start()
+
+    def crash_after(self, step: str) -> None:
+        """Crash once, right after the record of this step (its id or its function's name) is committed."""
+        self._crash_step = step
+
+    def _step_recorded(self, _key: str, _run_id: str, name: str) -> None:
+        if name == self._crash_step and self._restarting is None:
+            self._crash_step = None
+            self.crash_now()
+
+    def crash_now(self) -> None:
+        """Crash from within: nothing of the old host runs any more when this returns."""
+        self.router.host = None
+        old = self.host
+        old.die()
+
+        async def again() -> None:
+            try:
+                old.kill()
+                await old.close_indexes()
+                await self._start()
+            finally:
+                self._restarting = None
+
+        self._restarting = self._loop.create_task(again())
+
+    # -- running ------------------------------------------------------------------------------------------------
+
+    def mock(self, name: str, fn: Callable[..., Any]) -> None:
+        """Run `fn` instead of the step of this name (step id or function name)."""
+        self._mocks[name] = fn
+
+    async def execute(self, method: Any, *args: Any, mocks: dict[str, Callable[..., Any]] | None = None, **kwargs: Any) -> handle.Execution:
+        """Start a bound method and let it run to rest; its Execution."""
+        self._mocks.update(mocks or {})
+        execution = handle.Execution(await handle.starting(method, args, kwargs))
+        return execution
+
+
+def runtime(
+    *,
+    clock: Literal["system", "virtual"] = "system",
+    data: Path | None = None,
+    disk: Disk = REAL,
+    env: Any = None,
+    **options: Any,
+) -> Runtime:
+    """An in-process runtime for a test; `options` are those of `dotdo.init`."""
+    return Runtime(clock=clock, data=data, disk=disk, env=env, options=options)
