@@ -445,7 +445,7 @@ class Ledger:
         origin = (call.options or {}).get("from")
         if origin is None or list(origin) in run.reply_to:
             return
-        run.reply_to.append(list(origin))
+        run.reply_to = [*run.reply_to, list(origin)]
         self._keep_reply_to(run.id, run.reply_to, call)
 
     def _tell_parked_row(self, row: RunRow, call: IncomingCall) -> None:

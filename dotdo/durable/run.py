@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
@@ -37,60 +38,82 @@ MISMATCH_AFTER_SECONDS = 1.0
 """How long a replay waits for a recorded operation that is not asked for before it reports a mismatch."""
 
 
+_EMPTY: Any = MappingProxyType({})
+_NOTHING: Any = ()
+_NOBODY: Any = []
+_NO_ORDER: Any = ()
+
+
 class Run:
     """A call in memory."""
+
+    # What most calls never touch lives on the class, and on the instance only once it differs.
+    caller_key: tuple[str, int] | None = None
+    sender: tuple[str, int] | None = None
+    is_repeat = False
+    is_internal = False
+    is_journaled = False
+    is_cancelling = False
+    is_pausing = False
+    is_over = False
+    source_changed = False
+    source: bytes | None = None
+    row_status = "running"
+    attempt = 1
+    trying = 0
+    parked_since: float | None = None
+    failed_blob: bytes | None = None
+    on_end: Callable[[BaseException | None], None] | None = None
+    announce: Callable[[], None] | None = None
+    main: EntityTask | None = None
+    reply_to: list[list[str]] = _NOBODY
+    undos: list[tuple[str, str, Callable[..., Any]]] = _NOTHING
+    records: dict[tuple[str, int, int], TurnRecord] = _EMPTY
+    attempts: dict[str, tuple[int, float]] = _EMPTY
+    waits: dict[str, Row] = _EMPTY
+    signals: list[tuple[str, bytes]] = _NOTHING
+    _must_journal = False
+    _next_seq = 1
+    _last_reads: dict[str, bytes | None] = _EMPTY
+    _unjournaled: list[tuple[str, str, bool, bytes]] = _NOTHING
+    _recorded: dict[str, Row] = _EMPTY
+    _order: deque[str] = _NO_ORDER
+    _asked: dict[str, Operation] = _EMPTY
+    _deferred: list[Operation] = _NOTHING
+    _held_back: list[Callable[[], None]] = _NOTHING
+    _quiet = 0
+    _watching = False
+    _mismatch_timer: Any = None
 
     def __init__(self, ledger: Ledger, call_id: str, method: str, payload: bytes | None) -> None:
         self.ledger = ledger
         self.activation = ledger.activation
         self.id = call_id
         self.method = method
-        self.payload = payload
-        self.chain: list[str] = []
-        self.is_repeat = False
-        self.callers: list[IncomingCall] = []
-        self.reply_to: list[list[str]] = []
-        self.parked_since: float | None = None
-        self.caller_key: tuple[str, int] | None = None
-        self.sender: tuple[str, int] | None = None
         self.what = method
-        self.is_internal = False
-        self.on_end: Callable[[BaseException | None], None] | None = None
-        self.announce: Callable[[], None] | None = None
-        self.main: EntityTask | None = None
+        self.payload = payload
+        self.chain: list[str] = _NOBODY
+        self.callers: list[IncomingCall] = []
         self.tasks: set[EntityTask] = set()
         self.operations: dict[str, Operation] = {}
-        self.undos: list[tuple[str, str, Callable[..., Any]]] = []
         self.started_at = 0.0
-        self.attempt = 1
-        self.source: bytes | None = None
-        self.is_journaled = False
-        self.row_status = "running"
-        self._must_journal = False
-        self._next_seq = 1
         self._pending: list[TurnRecord] = []
-        self._last_reads: dict[str, bytes | None] = {}
-        self._unjournaled: list[tuple[str, str, bool, bytes]] = []
-        # replay
-        self.records: dict[tuple[str, int, int], TurnRecord] = {}
-        self.attempts: dict[str, tuple[int, float]] = {}
-        self.waits: dict[str, Row] = {}
-        self.signals: list[tuple[str, bytes]] = []
-        self.failed_blob: bytes | None = None
-        self.is_cancelling = False
-        self.source_changed = False
-        self._recorded: dict[str, Row] = {}
-        self._order: deque[str] = deque()
-        self._asked: dict[str, Operation] = {}
-        self._deferred: list[Operation] = []
-        self._quiet = 0
-        self._watching = False
-        self._mismatch_timer: Any = None
-        # control
-        self.is_pausing = False
-        self._held_back: list[Callable[[], None]] = []
-        self.is_over = False
-        self.trying = 0
+
+    def _become_durable(self) -> None:
+        """Give the run containers of its own for what an execution keeps."""
+        if self._last_reads is _EMPTY:
+            self.reply_to = list(self.reply_to)
+            self.undos = []
+            self.records = {}
+            self.attempts = {}
+            self.waits = {}
+            self.signals = []
+            self._last_reads = {}
+            self._recorded = {}
+            self._order = deque()
+            self._asked = {}
+            self._deferred = []
+            self._held_back = []
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.activation.key}.{self.method}>"
@@ -107,13 +130,14 @@ class Run:
 
     def load(self, row: RunRow, rows: list[Row]) -> None:
         """Take the journal of an unfinished execution."""
+        self._become_durable()
         self.is_journaled = True
         self.started_at = row.started
         self.attempt = row.attempt
         self.row_status = row.status
         self.source = row.source
         if row.reply_to:
-            self.reply_to = codec.decode(row.reply_to)  # type: ignore[assignment]
+            self.reply_to = codec.decode(row.reply_to)
         if row.options:
             options: Any = codec.decode(row.options)
             self.chain = options.get("chain", [])
@@ -155,6 +179,7 @@ class Run:
 
     def must_be_journaled(self) -> None:
         """A durable operation was begun: the commit of this turn makes the call an execution."""
+        self._become_durable()
         self._must_journal = True
 
     @property
@@ -173,6 +198,7 @@ class Run:
 
     def begin_journal(self) -> None:
         """Add the execution's own row, and what happened before it needed one."""
+        self._become_durable()
         self.is_journaled = True
         self._must_journal = False
         options = {"chain": self.chain, "what": self.what, "caller": list(self.caller_key) if self.caller_key else None}
@@ -188,7 +214,7 @@ class Run:
             self.sender = None
         for key, name, ok, blob in self._unjournaled:
             self.add_row(Kind.STEP, key, name=name, ok=ok, value=blob)
-        self._unjournaled.clear()
+        self._unjournaled = _NOTHING
         self.ledger.runs_changed = True
 
     def add_row(
@@ -231,6 +257,8 @@ class Run:
 
     def keep_outcome(self, key: str, name: str, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
         """An awaited call of a plain call was answered: journaled only if the call becomes an execution."""
+        if self._unjournaled is _NOTHING:
+            self._unjournaled = []
         self._unjournaled.append((key, name, ok, blob))
 
     # -- operations and replay ----------------------------------------------------------------------------------

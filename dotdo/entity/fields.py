@@ -29,7 +29,12 @@ FIELD_SIZE_BYTES_MAX = 1024 * 1024
 _SCALARS = frozenset(
     {type(None), bool, int, float, str, bytes, Decimal, datetime, date, time, timedelta, UUID},
 )
-_MISSING = object()
+
+
+class _MISSING:
+    """No value. A class, because a class keeps its identity when a noun travels by value."""
+
+
 
 
 def is_scalar(value: object) -> bool:
@@ -86,7 +91,7 @@ class FieldSpec:
 
 
 def specs_of(cls: type, inherited: Mapping[str, FieldSpec], reserved: Iterable[str]) -> dict[str, FieldSpec]:
-    """The durable fields of a noun: its annotated public attributes, after those of its bases."""
+    """The durable fields of a noun: its annotated public attributes, after those of its bases; each becomes a descriptor."""
     specs = dict(inherited)
     hidden = set(reserved)
     own = cls.__dict__.get("__annotations__", {})
@@ -102,7 +107,11 @@ def specs_of(cls: type, inherited: Mapping[str, FieldSpec], reserved: Iterable[s
             continue
         if annotation is typing.ClassVar:
             continue
-        specs[name] = FieldSpec(cls, name, annotation, cls.__dict__.get(name, _MISSING))
+        default = cls.__dict__.get(name, _MISSING)
+        if isinstance(default, DurableField):
+            default = default.default
+        specs[name] = FieldSpec(cls, name, annotation, default)
+        setattr(cls, name, DurableField(name, default))
     return specs
 
 
@@ -341,10 +350,11 @@ class FieldStore:
 class DurableField:
     """The descriptor that stands for a field on the noun's class."""
 
-    __slots__ = ("name",)
+    __slots__ = ("default", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, default: Any) -> None:
         self.name = name
+        self.default = default
 
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:

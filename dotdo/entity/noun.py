@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec, durations
-from dotdo.entity.fields import DurableField, FieldSpec, specs_of
+from dotdo.entity.fields import FieldSpec, specs_of
 from dotdo.errors import CodecError, DefinitionError, NoSuchMember
 from dotdo.names import check_noun
 from dotdo.rpc.follow import CallOut, follow
@@ -116,9 +116,6 @@ class NounSpec:
         self.noun = check_noun(noun)
         self.options = options
         self.fields: dict[str, FieldSpec] = specs_of(cls, base.fields if base else {}, reserved)
-        for name in self.fields:
-            if name in cls.__dict__ or name in cls.__annotations__:
-                setattr(cls, name, DurableField(name))
         self.members = self._members(reserved)
         self.setup: Callable[[Any], Any] | None = getattr(cls, "setup", None)
         self.alarm: Callable[..., Any] | None = getattr(cls, "alarm", None)

@@ -26,6 +26,9 @@ from dotdo import codec
 from dotdo.entity.noun import NounSpec
 from dotdo.errors import NounConflict, NounNotLoadable
 
+_MADE_HERE = ("_do_spec_", "_do_stub_class_")
+"""What class creation adds; it is made anew where the class arrives."""
+
 _specs: dict[str, NounSpec] = {}
 _origins: dict[str, str] = {}
 _folder: Path | None = None
@@ -114,6 +117,9 @@ def ship(folder: Path) -> None:
     main = sys.modules["__main__"]
     types = [value for value in vars(main).values() if isinstance(value, type) and value.__module__ == "__main__" and _is_data(value)]
     origin = _origin(mine[0].cls)
+    made_here = {(spec.cls, name): spec.cls.__dict__[name] for spec in mine for name in _MADE_HERE if name in spec.cls.__dict__}
+    for cls, name in made_here:
+        delattr(cls, name)
     try:
         body = cloudpickle.dumps({"origin": origin, "nouns": [spec.cls for spec in mine], "types": types})
     except Exception as error:
@@ -121,6 +127,9 @@ def ship(folder: Path) -> None:
             f"the nouns of {origin} cannot be sent to hosts: {type(error).__name__}: {error}; "
             f"move them to a module of their own, or open what cannot be sent inside setup()"
         ) from error
+    finally:
+        for (cls, name), value in made_here.items():
+            setattr(cls, name, value)
     _write(folder / f"{hashlib.blake2b(origin.encode(), digest_size=8).hexdigest()}.nouns", body)
 
 

@@ -42,7 +42,8 @@ _log = logging.getLogger("dotdo.host")
 CONTROL_NOUN = "_host"
 WAKE_HORIZON_SECONDS = 3600.0
 WAKE_BATCH = 1000
-PARKED_SWEEP_PARTS = 2
+DEATHS_BEFORE_QUARANTINE = 3
+SUSPECT_WAITS_SECONDS = 2.0
 
 
 class LocalCall(IncomingCall):
@@ -136,8 +137,11 @@ class Host:
 
     # -- life ---------------------------------------------------------------------------------------------------
 
-    async def start(self, dead_key: str | None = None) -> None:
-        """Own the shards and wake what must not sleep. Raises DataFolderInUse."""
+    async def start(self, dead_key: str = "", deaths: int = 0) -> None:
+        """Own the shards and wake what must not sleep. Raises DataFolderInUse.
+
+        `dead_key` is the entity whose turn ran when the host before this one died, `deaths` how often in a row.
+        """
         self._factory_before = self.loop.get_task_factory()
         self.loop.set_task_factory(tasks.factory)
         taken: list[Shard] = []
@@ -159,23 +163,25 @@ class Host:
             self._indexes[number] = index
             self.quarantine.update(await index.quarantined())
         if dead_key:
-            await self._suspect(dead_key)
+            await self._suspect(dead_key, deaths)
         for shard in self._shards.values():
             for noun, entity_id in await self.loop.run_in_executor(self._workers, shard.active_files):
                 self._wake(key_of(noun, entity_id))
         await self._load_wakes()
 
-    async def _suspect(self, key: str) -> None:
+    async def _suspect(self, key: str, deaths: int) -> None:
         """This entity held the loop when the last host died: it waits, so that its neighbours are served first."""
         index = self._indexes.get(shard_of(key, self.folder.shards))
         if index is None:
             return
         now = self.clock.now()
-        if await index.record_death(key, now):
-            self.quarantine[key] = f"its host died three times while it ran; release it with dotdo.release({key!r})"
-            _log.error("%s is quarantined: %s", key, self.quarantine[key])
+        if deaths >= DEATHS_BEFORE_QUARANTINE:
+            reason = f"its host died {deaths} times in a row while it ran; look at it, then let it go with dotdo.release()"
+            await index.quarantine(key, now, reason)
+            self.quarantine[key] = reason
+            _log.error("%s is quarantined: %s", key, reason)
         else:
-            self.suspects[key] = now + 2.0 + 2.0 * await index.deaths_of(key, now - 600.0)
+            self.suspects[key] = now + SUSPECT_WAITS_SECONDS * deaths
 
     async def _load_wakes(self) -> None:
         """Set timers for sleepers that are due soon; look again when the next batch is."""

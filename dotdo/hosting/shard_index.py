@@ -19,13 +19,8 @@ CREATE TABLE IF NOT EXISTS entities(
     key TEXT PRIMARY KEY, noun TEXT NOT NULL, due REAL, size INTEGER NOT NULL, slept REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entities_due ON entities(due) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS entities_noun ON entities(noun, key);
-CREATE TABLE IF NOT EXISTS deaths(key TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS quarantine(key TEXT PRIMARY KEY, since REAL NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
 """
-
-DEATHS_BEFORE_QUARANTINE = 3
-DEATHS_WITHIN_SECONDS = 600.0
-
 
 class ShardIndex:
     """The index of one owned shard."""
@@ -98,21 +93,10 @@ class ShardIndex:
         await self._open.execute("DELETE FROM entities WHERE key = ?", (key,))
         await self._open.commit()
 
-    async def record_death(self, key: str, at: float) -> bool:
-        """A host died while this entity held its loop; True if the entity is quarantined now."""
-        await self._open.execute("INSERT INTO deaths VALUES(?, ?)", (key, at))
-        sql = "SELECT count(*) FROM deaths WHERE key = ? AND at > ?"
-        rows = list(await self._open.execute_fetchall(sql, (key, at - DEATHS_WITHIN_SECONDS)))
-        quarantined = rows[0][0] >= DEATHS_BEFORE_QUARANTINE
-        if quarantined:
-            reason = f"its host died {rows[0][0]} times within {DEATHS_WITHIN_SECONDS:.0f} s while it ran"
-            await self._open.execute("INSERT OR REPLACE INTO quarantine VALUES(?, ?, ?)", (key, at, reason))
+    async def quarantine(self, key: str, at: float, reason: str) -> None:
+        """Keep an entity asleep until it is released."""
+        await self._open.execute("INSERT OR REPLACE INTO quarantine VALUES(?, ?, ?)", (key, at, reason))
         await self._open.commit()
-        return quarantined
-
-    async def deaths_of(self, key: str, since: float) -> int:
-        rows = list(await self._open.execute_fetchall("SELECT count(*) FROM deaths WHERE key = ? AND at > ?", (key, since)))
-        return int(rows[0][0])
 
     async def quarantined(self) -> dict[str, str]:
         """Quarantined keys and why."""
@@ -121,5 +105,4 @@ class ShardIndex:
     async def release(self, key: str) -> None:
         """Let a quarantined entity run again."""
         await self._open.execute("DELETE FROM quarantine WHERE key = ?", (key,))
-        await self._open.execute("DELETE FROM deaths WHERE key = ?", (key,))
         await self._open.commit()

@@ -50,6 +50,15 @@ class Shard:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self.epoch = self._bump()
 
+    def is_free(self) -> bool:
+        """True if nobody owns the shard now."""
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            answer = fcntl.fcntl(descriptor, _F_OFD_GETLK, _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+            return bool(_LOCK.unpack(answer)[0] == fcntl.F_UNLCK)
+        finally:
+            os.close(descriptor)
+
     def _bump(self) -> int:
         file = self.folder / "epoch"
         try:
@@ -92,6 +101,7 @@ class Shard:
         return sorted(found)
 
 
+_F_OFD_GETLK = getattr(fcntl, "F_OFD_GETLK", 36)
 _F_OFD_SETLK = getattr(fcntl, "F_OFD_SETLK", 37)
 
 

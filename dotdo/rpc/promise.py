@@ -135,12 +135,6 @@ class Promise:
     def __hash__(self) -> int:
         return id(self)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_do_"):
-            object.__setattr__(self, name, value)
-            return
-        raise AttributeError(f"{self!r} is remote: its attributes cannot be assigned; call a method that does it")
-
     def __repr__(self) -> str:
         root = self._do_base.text if self._do_base is not None else repr(self._do_root)
         return f"<promise of {root}{path_text(self._do_path)}>"

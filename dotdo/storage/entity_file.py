@@ -4,8 +4,10 @@ The runtime's own writes are buffered (`add`) and applied at the commit, so a tu
 short transaction and no file needs to be open, or to exist, before that. User key-value and SQL run at once on the live
 connection, in a transaction begun at the first use; the buffered writes join it.
 
-Commits are made with synchronous=NORMAL: they are in the page cache and survive a killed process. `sync` makes them
-survive a power cut. A commit whose sync failed is still in the -wal and would be read back, so the file remembers how
+Commits are made with synchronous=OFF: they are in the page cache and survive a killed process. `sync` makes them survive
+a power cut: the -wal's content, and with a new -wal the folder's names. (NORMAL differs in two things only: it syncs a
+new -wal's header by itself, which costs a new entity two syncs more and protects nothing that `sync` does not, since a
+-wal always begins at length zero here; and it syncs around a checkpoint, so `_checkpoint` switches it on.) A commit whose sync failed is still in the -wal and would be read back, so the file remembers how
 long the -wal was at the last commit that a good sync covered, and `discard` cuts back to it. Lengths can be trusted
 because nothing but a commit lengthens the -wal (cache_spill is off) and only `checkpoint` and `close` shorten it, to zero.
 
@@ -45,7 +47,7 @@ _TABLE_NAME = re.compile(r"(?:CREATE TABLE|INDEX)(?: IF NOT EXISTS)? (_do_\w+)")
 # The mark in the comment keeps user SQL from sharing these statements in the cache: see `authorizer`.
 _BEGIN, _COMMIT, _ROLLBACK = "BEGIN --_do_", "COMMIT --_do_", "ROLLBACK --_do_"
 _SETTINGS = (
-    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0; "
+    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF; PRAGMA wal_autocheckpoint=0; "
     f"PRAGMA cache_size={CACHE_PAGES}; PRAGMA cache_spill=OFF; PRAGMA temp_store=MEMORY"
 )
 
@@ -84,6 +86,8 @@ class EntityFile:
         self._safe_wal_bytes = 0
         self._sync_lock = threading.Lock()
         """Held by a sync, so that the descriptor is not closed under it."""
+        self._is_named = False
+        """True when the names of the file and its -wal are safe in their folder."""
         self._exists: bool | None = None
 
     def __repr__(self) -> str:
@@ -118,7 +122,7 @@ class EntityFile:
             raise self._trouble("cannot be opened", error) from error
 
     def _create(self) -> None:
-        """Make the file. Its name, and its -wal's, are made safe by SQLite, which syncs the folder with a new -wal."""
+        """Make the file; its name is made safe with its -wal's, by the first sync."""
         folder = self.path.parent
         self._disk.make_folder(folder)
         with contextlib.suppress(FileNotFoundError):
@@ -141,7 +145,7 @@ class EntityFile:
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         execute = connection.execute
-        execute(_SETTINGS)
+        execute(_SETTINGS).fetchall()  # without reading the rows, apsw stops at the first PRAGMA that gives one
         if execute("PRAGMA application_id").get != APPLICATION_ID:
             raise StorageError(f"{self.path} was not made by dotdo, or is empty; nothing was changed")
         if execute("PRAGMA journal_mode").get != "wal":
@@ -153,7 +157,7 @@ class EntityFile:
             )
         self._epoch_written = stored == self.epoch
         names = execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '_do_*'").fetchall()
-        self._tables = {name for (name,) in names}
+        self._tables = {str(name) for (name,) in names}
         self._authorizer.limit(connection)
         connection.authorizer = self._authorizer
         self._execute = connection.cursor().execute
@@ -168,6 +172,8 @@ class EntityFile:
             self._open_wal()
             os.ftruncate(self._wal_descriptor, length)
             self._disk.sync_data(self._wal_descriptor)
+            self._disk.sync_folder(self.path.parent)
+        self._is_named = length > 0
         self._safe_wal_bytes = length
         self._mark = (self.committed, length)
         self.safe = self.committed
@@ -207,7 +213,7 @@ class EntityFile:
             if self._is_begun:
                 self._end_live(connection)
             self._checkpoint(connection)
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             self.is_broken = True
             raise self._trouble("cannot be checkpointed", error) from error
 
@@ -215,7 +221,12 @@ class EntityFile:
         if self.is_broken:
             raise StorageError(f"{self.path} failed before")
         with self._sync_lock:
+            connection.execute("PRAGMA synchronous=NORMAL --_do_")
             connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            connection.execute("PRAGMA synchronous=OFF --_do_")
+            if not self._is_named:
+                self._disk.sync_folder(self.path.parent)
+                self._is_named = True
             self._safe_wal_bytes = 0
             self._mark = (self.committed, 0)
             self.safe = self.committed
@@ -332,8 +343,8 @@ class EntityFile:
 
     @property
     def commit_needs_worker(self) -> bool:
-        """True if the commit has to make or open the file, or begin an empty -wal: SQLite syncs its header and its name."""
-        return self._connection is None or self._mark[1] == 0
+        """True if the commit has to open the file, or make it."""
+        return self._connection is None
 
     def commit(self, *, sync: bool = False) -> int:
         """Commit the turn; `sync=True` also makes it safe (blocks). Returns its number.
@@ -402,6 +413,9 @@ class EntityFile:
                 raise StorageError(f"{self.path} failed before: a later sync proves nothing")
             try:
                 self._disk.sync_data(self._wal_descriptor)
+                if not self._is_named:
+                    self._disk.sync_folder(self.path.parent)
+                    self._is_named = True
             except OSError as error:
                 self.is_broken = True
                 raise self._trouble("could not be synced", error) from error
@@ -488,7 +502,7 @@ class EntityFile:
         """Remove the entity's file for good; its absence is safe on return. Blocks. Raises StorageError."""
         self._drop_connection()
         self._batch.clear()
-        self._epoch_written = False
+        self._epoch_written = self._is_named = False
         self._tables.clear()
         self._mark, self._safe_wal_bytes, self.safe = (self.committed, 0), 0, self.committed
         paths = [str(self.path), self._wal_path]  # the file first: with it gone, the -wal is nobody's (see `_create`)
