@@ -366,5 +366,3 @@ async def _control_of(stub: Any, verb: str) -> Any:
     runtime = current()
     noun, entity_id = stub._do_target_
     return await runtime.control(runtime.router.host_of(noun, entity_id), verb, stub.key)
-
-

@@ -398,7 +398,7 @@ def _where(value: Any) -> str:
             seen.discard(id(part))
         try:
             msgpack.packb(part, default=_pack, strict_types=True)
-        except Exception:  # noqa: BLE001  # this is the part we look for
+        except Exception:  # this is the part we look for
             return path
         return None
 

@@ -69,5 +69,3 @@ async def poll(
         await ledger.sleep(pause)
         waited += pause
         interval_s = min(interval_s * backoff, POLL_INTERVAL_SECONDS_MAX)
-
-

@@ -133,10 +133,13 @@ class EntityCaller:
     def _send_when_safe(self, nodes: list[Node]) -> None:
         gate = self.activation.gate
         if gate.is_open:
-            for node in nodes:
-                self.send(node)
+            self._send_all(nodes)
         else:
-            gate.when_safe(lambda error: None if error else [self.send(node) for node in nodes] and None)
+            gate.when_safe(lambda error: None if error else self._send_all(nodes))
+
+    def _send_all(self, nodes: list[Node]) -> None:
+        for node in nodes:
+            self.send(node)
 
     def send(self, node: Node) -> None:
         """Send one call now; its answer is kept for whoever awaits it."""
@@ -171,7 +174,7 @@ class EntityCaller:
             on_reply=lambda kind, value: self._replied(node, kind, value),
         )  # fmt: skip
 
-    def _send_on(self, node: Node, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+    def _send_on(self, node: Node, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
         """A chain on the result of a call: the base is here."""
         if not ok:
             self._answered(node, ok, blob)
@@ -184,16 +187,16 @@ class EntityCaller:
             if payload is not None and node.has_promises:
                 payload = await follow.fill_promises(payload, self.ledger.host.call_out)
             value = await follow.follow(codec.decode(blob), node.path, payload, self.ledger.host.call_out, node.call_id)
-            self._answered(node, True, codec.encode(value))  # noqa: FBT003
-        except BaseException as error:  # noqa: BLE001  # whoever awaits the node gets it
-            self._answered(node, False, encode_error(error))  # noqa: FBT003
+            self._answered(node, True, codec.encode(value))
+        except BaseException as error:  # whoever awaits the node gets it
+            self._answered(node, False, encode_error(error))
 
     async def _fill_then_send(self, node: Node) -> None:
         try:
             assert node.payload is not None
             payload = await follow.fill_promises(node.payload, self.ledger.host.call_out)
-        except BaseException as error:  # noqa: BLE001  # as above
-            self._answered(node, False, encode_error(error))  # noqa: FBT003
+        except BaseException as error:  # as above
+            self._answered(node, False, encode_error(error))
             return
         self._send_to(node, node.noun, node.entity_id, list(node.path), payload)
 
@@ -207,7 +210,7 @@ class EntityCaller:
             return
         self._answered(node, kind != frames.REJECT, value if value is not None else codec.encode(None))
 
-    def _answered(self, node: Node, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+    def _answered(self, node: Node, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
         outgoing: Outgoing = node.slot
         if outgoing.reply is not None:
             return
@@ -247,7 +250,7 @@ class CallOperation(Operation):
         elif not self.outgoing.is_sent:
             turn.then(lambda: self._caller._send_when_safe([self.node]))
 
-    def answered(self, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+    def answered(self, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
         run = self.run
         if self.withdrawn or run.operations.get(self.key) is not self or run.is_replaying:
             return
@@ -286,7 +289,7 @@ class CallOperation(Operation):
         self.run.activation.exclusively(record)
 
 
-def _value(ok: bool, blob: bytes) -> Any:  # noqa: FBT001  # (ok, blob) is one outcome
+def _value(ok: bool, blob: bytes) -> Any:  # (ok, blob) is one outcome
     if not ok:
         raise mark_remote(decode_error(blob))
     return codec.decode(blob)

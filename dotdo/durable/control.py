@@ -71,7 +71,12 @@ def describe(ledger: Ledger, row: RunRow, *, with_steps: bool) -> dict[str, Any]
         for entry in journal.rows_of(ledger.activation.file, row.id):
             if entry.kind == Kind.STEP:
                 steps.append(
-                    {"id": _step_id(entry.key), "status": "completed" if entry.ok else "failed", "attempts": entry.attempt or 1, "at": entry.at}
+                    {
+                        "id": _step_id(entry.key),
+                        "status": "completed" if entry.ok else "failed",
+                        "attempts": entry.attempt or 1,
+                        "at": entry.at,
+                    }
                 )
     return {
         "id": f"{ledger.activation.key}!{row.id}", "method": row.method, "status": status, "waiting_for": waiting,
@@ -136,7 +141,7 @@ def _result(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     row = _row(ledger, run_id)
     if row.ended is not None:
-        _say(ledger, call, False)  # noqa: FBT003
+        _say(ledger, call, False)
         return
 
     def mark() -> Callable[[], None]:
@@ -157,7 +162,7 @@ def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
             elif running.main is not None:
                 running.is_pausing = False
                 running.main.cancel()
-            _say(ledger, call, True)  # noqa: FBT003
+            _say(ledger, call, True)
 
         return act
 
@@ -167,7 +172,7 @@ def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 def _pause(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     row = _row(ledger, run_id)
     if row.ended is not None:
-        _say(ledger, call, False)  # noqa: FBT003
+        _say(ledger, call, False)
         return
 
     def mark() -> Callable[[], None]:
@@ -182,7 +187,7 @@ def _pause(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
         def act() -> None:
             if run is not None and (run.is_parked or not run.has_body):
                 ledger.held_back(run)
-            _say(ledger, call, True)  # noqa: FBT003
+            _say(ledger, call, True)
 
         return act
 
@@ -193,7 +198,7 @@ def _resume(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     run = ledger.runs.get(run_id)
     row = _row(ledger, run_id)
     if row.status != "paused" and (run is None or not run.is_pausing):
-        _say(ledger, call, False)  # noqa: FBT003
+        _say(ledger, call, False)
         return
 
     def mark() -> Callable[[], None]:
@@ -208,7 +213,7 @@ def _resume(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
             else:
                 ledger.dormant.setdefault(run_id, row).status = "running"
                 ledger.wake_run(run_id)
-            _say(ledger, call, True)  # noqa: FBT003
+            _say(ledger, call, True)
 
         return act
 
@@ -218,10 +223,10 @@ def _resume(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 def _retry(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     row = _row(ledger, run_id)
     if row.status != "failed":
-        _say(ledger, call, False)  # noqa: FBT003
+        _say(ledger, call, False)
         return
     ledger.retry_run(row, None)
-    ledger.activation.exclusively(lambda: lambda: _say(ledger, call, True))  # noqa: FBT003
+    ledger.activation.exclusively(lambda: lambda: _say(ledger, call, True))
 
 
 def _replay(ledger: Ledger, call: IncomingCall, run_id: str, new_id: str) -> None:
@@ -235,7 +240,7 @@ def _replay(ledger: Ledger, call: IncomingCall, run_id: str, new_id: str) -> Non
     ledger.accept(call)
 
 
-def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
     """Deliver a signal, or the outcome of a callback, once."""
     row = _row(ledger, run_id)
     if row.ended is not None:
@@ -257,14 +262,16 @@ def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool
         else:
             sequence = 1 + max((r.seq for r in journal.rows_of(ledger.activation.file, run_id)), default=0)
             now = ledger.activation.host.clock.now()
-            journal.append(ledger.activation.file, run_id, Row(sequence, Kind.SIGNAL, name, None, None, None, packed, None, now, None, None))
+            journal.append(
+                ledger.activation.file, run_id, Row(sequence, Kind.SIGNAL, name, None, None, None, packed, None, now, None, None)
+            )
             if row.status == "waiting":
                 journal.set_status(ledger.activation.file, run_id, "running")
 
         def wake() -> None:
             if run_id in ledger.dormant and ledger.dormant[run_id].status == "waiting":
                 ledger.wake_run(run_id)
-            _say(ledger, call, True)  # noqa: FBT003
+            _say(ledger, call, True)
 
         return wake
 
@@ -272,10 +279,10 @@ def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool
 
 
 def _after(ledger: Ledger, call: IncomingCall) -> None:
-    ledger.activation.exclusively(lambda: lambda: _say(ledger, call, True))  # noqa: FBT003
+    ledger.activation.exclusively(lambda: lambda: _say(ledger, call, True))
 
 
-def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
     """The outcome of a call that this entity made and that parked; it came through the callee's outbox."""
     options = call.options or {}
     sender, number = options["sender"], options["number"]

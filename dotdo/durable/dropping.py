@@ -68,7 +68,7 @@ def _end(activation: Activation, task: EntityTask) -> None:
         for _ in range(THROWS_MAX):
             try:
                 task._context.run(coroutine.throw, Hibernated())
-            except BaseException:  # noqa: BLE001  # whatever it raises, it has ended
+            except BaseException:  # whatever it raises, it has ended
                 return
         _inert.append(coroutine)
         _log.warning("a coroutine of %s did not end when it was dropped: %r", activation.key, coroutine)

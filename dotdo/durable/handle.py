@@ -119,7 +119,7 @@ class Execution:
 
     async def signal(self, name: str, data: Any = None) -> None:
         """Hand `data` to its `wait_for(name)`, now or when it gets there."""
-        await self._ask("signal", name, True, codec.encode(data))  # noqa: FBT003  # ok=True on the wire
+        await self._ask("signal", name, True, codec.encode(data))  # ok=True on the wire
 
     def _ask(self, verb: str, *args: Any) -> Any:
         stub = make_stub(self._noun, self._entity_id)
@@ -155,20 +155,20 @@ def starting(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 def complete(callback_id: str, value: Any = None) -> Any:
     """Resolve a callback, once."""
-    return _resolve(callback_id, True, codec.encode(value))  # noqa: FBT003
+    return _resolve(callback_id, True, codec.encode(value))
 
 
 def fail(callback_id: str, error: Any) -> Any:
     """Fail a callback, once: whoever awaits it gets the error."""
     problem = error if isinstance(error, BaseException) else CallbackFailed(str(error))
-    return _resolve(callback_id, False, codec.encode(problem))  # noqa: FBT003
+    return _resolve(callback_id, False, codec.encode(problem))
 
 
 class CallbackFailed(Exception):
     """A callback was failed from outside; the text is the reason given."""
 
 
-def _resolve(callback_id: str, ok: bool, blob: bytes) -> Any:  # noqa: FBT001  # (ok, blob) is one outcome
+def _resolve(callback_id: str, ok: bool, blob: bytes) -> Any:  # (ok, blob) is one outcome
     execution_id, hash_, name = callback_id.rpartition("#")
     if not hash_:
         raise IdError(f"{callback_id!r} is not the id of a callback")

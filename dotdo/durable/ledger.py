@@ -6,6 +6,7 @@ adds the rows that belong to a turn's transaction, and lets out what the turn as
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 from collections.abc import Callable
@@ -80,9 +81,12 @@ class Ledger:
             self.timers.pop(run_id, None)
             dormant = self.dormant.get(run_id)
             if dormant is not None and dormant.status == "waiting":
-                self.activation.exclusively(lambda: (lambda: self.wake_run(run_id)))
+                self.activation.exclusively(lambda: functools.partial(self._wake_due, run_id))
 
         self.timers[run_id] = self.activation.host.clock.call_at(row.until, due)
+
+    def _wake_due(self, run_id: str) -> None:
+        self.wake_run(run_id)
 
     def wake_run(self, run_id: str) -> Run | None:
         """Replay a dormant execution; None when it is not there."""
@@ -102,7 +106,7 @@ class Ledger:
         try:
             bound = self.activation.spec.bind(self.activation.instance, row.method, row.payload)
             source = self.activation.spec.source_of(row.method)
-        except Exception as error:  # noqa: BLE001  # a method that is gone fails the execution, typed
+        except Exception as error:  # a method that is gone fails the execution, typed
             bound, source = _raise(error), row.source
         run.source_changed = source != run.source
         run.start(bound, now=False)
@@ -120,7 +124,7 @@ class Ledger:
         """Begin to handle a call now; the input gate is open."""
         try:
             self._accept(call)
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with a call is its caller's to know
+        except Exception as error:  # whatever is wrong with a call is its caller's to know
             call.reject_error(error)
 
     def _accept(self, call: IncomingCall) -> None:
@@ -343,10 +347,8 @@ class Ledger:
         return ending, outcome
 
     def turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
-        effects = turn.effects
-        if effects:
-            for effect in effects:
-                effect()
+        if turn.effects:
+            turn.run_effects()
         self.outbox.send_new()
 
     # -- what user code asks ------------------------------------------------------------------------------------
@@ -614,7 +616,7 @@ class Ledger:
         self._pins.discard(awaitable)
         self.activation.host.touched(self.activation)
 
-    def retire(self, run: Run, blob: bytes, ok: bool) -> None:  # noqa: FBT001  # (blob, ok) is one outcome
+    def retire(self, run: Run, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
         self.runs.pop(run.id, None)
         waiting = self._listeners.pop(run.id, None) if run.is_journaled else None
         if waiting:

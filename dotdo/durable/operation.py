@@ -62,7 +62,7 @@ class Operation:
         self.delivered(value)
         return value
 
-    def resolve(self, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is the shape of every outcome here
+    def resolve(self, ok: bool, blob: bytes) -> None:  # (ok, blob) is the shape of every outcome here
         """Hand the outcome to whoever awaits."""
         self.run.operations.pop(self.key, None)
         self.is_parked = False

@@ -51,5 +51,5 @@ class LedgerHost(Protocol):
     def step_recorded(self, key: str, run_id: str, name: str) -> None:
         """A step's record is committed (tests crash here)."""
 
-    def execution_ended(self, execution_id: str, blob: bytes, ok: bool) -> None:  # noqa: FBT001  # (blob, ok) is one outcome
+    def execution_ended(self, execution_id: str, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
         """An execution has its outcome."""

@@ -86,7 +86,9 @@ def policy_of(retry: RetryPolicy | int | None) -> tuple[RetryPolicy, bool]:
     return (retry, True) if isinstance(retry, RetryPolicy) else (RetryPolicy(max_attempts=retry), True)
 
 
-def next_delay(policy: RetryPolicy, chosen: bool, attempt: int, error: BaseException, rng: random.Random) -> float | None:  # noqa: FBT001  # one flag, read beside its policy
+def next_delay(
+    policy: RetryPolicy, chosen: bool, attempt: int, error: BaseException, rng: random.Random
+) -> float | None:  # one flag, read beside its policy
     """As `RetryPolicy.delay_after`; an error of another entity's method is final unless the user chose a policy."""
     if not chosen and is_remote(error):
         return None

@@ -255,7 +255,7 @@ class Run:
         self._pending.clear()
         return codec.encode(turns)
 
-    def keep_outcome(self, key: str, name: str, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+    def keep_outcome(self, key: str, name: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
         """An awaited call of a plain call was answered: journaled only if the call becomes an execution."""
         if self._unjournaled is _NOTHING:
             self._unjournaled = []
@@ -365,7 +365,7 @@ class Run:
                     operation.start(turn)
             if self.needs_rows:
                 self.begin_journal()
-            return lambda: [effect() for effect in turn.effects or ()] and None
+            return turn.run_effects
 
         self.activation.exclusively(start)
 
@@ -450,7 +450,7 @@ class Run:
             self.ledger.forget_answered(caller, self.callers)
         turn.then(lambda: self._ended(blob, ok))
 
-    def _ended(self, blob: bytes, ok: bool) -> None:  # noqa: FBT001  # (blob, ok) is one outcome
+    def _ended(self, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
         self.ledger.retire(self, blob, ok)
         if self.is_journaled:
             for task in list(self.tasks):
@@ -464,7 +464,7 @@ class Run:
         else:
             gate.when_safe(lambda error: self._answer(error, blob, ok))
 
-    def _answer(self, error: BaseException | None, blob: bytes, ok: bool) -> None:  # noqa: FBT001  # as above
+    def _answer(self, error: BaseException | None, blob: bytes, ok: bool) -> None:  # as above
         callers, self.callers = self.callers, []
         for call in callers:
             if error is not None:

@@ -30,7 +30,7 @@ async def unwind(run: Run, undos: list[Undo], reason: BaseException) -> None:
         )
         try:
             await operation.outcome()
-        except Exception as error:  # noqa: BLE001  # the rest must still be undone
+        except Exception as error:  # the rest must still be undone
             reason.add_note(f"the undo of step '{name}' failed: {type(error).__name__}: {error}")
     raise reason
 
@@ -67,5 +67,5 @@ class Saga:
         for name, fn in reversed(self._undos):
             try:
                 await self._ledger.do(fn, (), step_id=f"undo:{name}")
-            except Exception as problem:  # noqa: BLE001  # the rest must still be undone
+            except Exception as problem:  # the rest must still be undone
                 error.add_note(f"the undo '{name}' failed: {type(problem).__name__}: {problem}")

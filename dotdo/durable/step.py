@@ -50,7 +50,19 @@ def _code_hash(code: Any) -> str:
 class StepOperation(Operation):
     """One step and its attempts."""
 
-    __slots__ = ("_args", "_attempt", "_body_task", "_fn", "_is_chosen", "_policy", "_started", "_timed_out", "_timeout_s", "_timer", "_undo")
+    __slots__ = (
+        "_args",
+        "_attempt",
+        "_body_task",
+        "_fn",
+        "_is_chosen",
+        "_policy",
+        "_started",
+        "_timed_out",
+        "_timeout_s",
+        "_timer",
+        "_undo",
+    )
 
     def __init__(
         self,
@@ -158,7 +170,7 @@ class StepOperation(Operation):
                 self.run.activation.roll_back()
                 return self._failed(problem, is_final=True)
             self._record(ok=True, blob=blob)
-            return lambda: self.resolve(True, blob)  # noqa: FBT003
+            return lambda: self.resolve(True, blob)
         if self._timed_out:
             return self._failed(self._timeout_error())
         if ending is Ending.CANCELLED:
@@ -181,7 +193,7 @@ class StepOperation(Operation):
         blob = run.encode_error(error)
         if delay is None:
             self._record(ok=False, blob=blob)
-            return lambda: self.resolve(False, blob)  # noqa: FBT003
+            return lambda: self.resolve(False, blob)
         next_at = run.activation.host.clock.now() + delay
         run.add_row(
             Kind.ATTEMPT, self.key, name=self.name, attempt=self._attempt, ok=False, value=blob, until=next_at, started=self._started
@@ -225,3 +237,22 @@ async def run_body(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     if inspect.isawaitable(result):
         result = await result
     return result
+
+
+def as_step(method: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+    """A method every call of which, through `self`, is a step."""
+    plain = functools.partial(_bound, method)
+    unknown = set(options) - {"retry", "timeout", "undo", "step_id"}
+    if unknown:
+        raise TypeError(f"@step has no option {', '.join(sorted(unknown))}; it takes retry, timeout, undo and step_id")
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        body = plain(self) if not kwargs else functools.partial(plain(self), **kwargs)
+        return self.do(body, *args, **{"step_id": name_of(method), **options})
+
+    return call
+
+
+def _bound(method: Callable[..., Any], instance: Any) -> Callable[..., Any]:
+    return method.__get__(instance)  # type: ignore[no-any-return]

@@ -53,7 +53,7 @@ class ParkedOperation(Operation):
         ok, blob = self.at_deadline()
         self.end(ok, blob)
 
-    def end(self, ok: bool, blob: bytes, also: Callable[[], None] | None = None) -> None:  # noqa: FBT001  # (ok, blob) is an outcome
+    def end(self, ok: bool, blob: bytes, also: Callable[[], None] | None = None) -> None:  # (ok, blob) is an outcome
         """Record the outcome, then let the execution go on; `also` adds rows to the same commit."""
 
         def record() -> Callable[[], None] | None:
@@ -119,7 +119,7 @@ class WaitOperation(ParkedOperation):
         return False, codec.encode(WaitTimeout(f"{key} waited {self._seconds} s for '{self.signal}', which did not come"))
 
 
-def pack_signal(ok: bool, blob: bytes) -> bytes:  # noqa: FBT001  # (ok, blob) is an outcome
+def pack_signal(ok: bool, blob: bytes) -> bytes:  # (ok, blob) is an outcome
     """How a signal is kept in the journal until somebody waits for it."""
     return codec.encode([ok, blob])
 

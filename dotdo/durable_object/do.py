@@ -25,7 +25,7 @@ from dotdo.entity import input_gate
 from dotdo.entity.noun import HOOKS, NounOptions, NounSpec
 from dotdo.errors import Aborted, DefinitionError, Hibernated
 from dotdo.hosting import catalog
-from dotdo.names import check_id, key_of
+from dotdo.names import check_id
 from dotdo.rpc import stub as stubs
 from dotdo.rpc.stub import Stub
 
@@ -275,7 +275,17 @@ def _seconds(duration: durations.Duration | None) -> float | None:
 
 def _is_being_loaded(cls: type) -> bool:
     """True while cloudpickle rebuilds the class: it comes with an empty body first, which no user writes."""
-    return set(cls.__dict__) <= {"__module__", "__doc__", "__qualname__", "_do_given_", "__slotnames__", "__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"} and bool(catalog.is_loading())
+    return set(cls.__dict__) <= {
+        "__module__",
+        "__doc__",
+        "__qualname__",
+        "_do_given_",
+        "__slotnames__",
+        "__dict__",
+        "__weakref__",
+        "__firstlineno__",
+        "__static_attributes__",
+    } and bool(catalog.is_loading())
 
 
 def _define(cls: type[DO], origin: str | None = None) -> None:
@@ -292,15 +302,15 @@ def _define(cls: type[DO], origin: str | None = None) -> None:
     for hook in HOOKS & set(cls.__dict__):
         if hook != "migrate" and not asyncio.iscoroutinefunction(cls.__dict__[hook]):
             raise DefinitionError(f"{cls.__name__}.{hook} must be `async def`")
-    base = next((b._do_spec_ for b in cls.__mro__[1:] if "_do_spec_" in b.__dict__), None)
+    base = next((b.__dict__["_do_spec_"] for b in cls.__mro__[1:] if "_do_spec_" in b.__dict__), None)
     spec = NounSpec(cls, noun, NounOptions.of(cls.__name__, given), RESERVED, base)
     cls._do_spec_ = spec
-    stub_class = type(f"{cls.__name__}", (Stub, cls), {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "_do_members_": spec.members})
+    stub_class = type(
+        f"{cls.__name__}", (Stub, cls), {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "_do_members_": spec.members}
+    )
     cls._do_stub_class_ = stub_class
     if origin is not None:
         catalog.replace(spec, origin)
     else:
         catalog.register(spec)
     stubs.stub_classes[noun] = stub_class
-
-

@@ -117,7 +117,7 @@ class Activation:
             if stored:
                 self.fields.encoded = stored
             self.instance = self.spec.make_instance(self)
-        except Exception as problem:  # noqa: BLE001  # every caller waiting must hear of it
+        except Exception as problem:  # every caller waiting must hear of it
             self._break(problem)
             return
         setup = self.spec.setup
@@ -261,7 +261,7 @@ class Activation:
             else:
                 try:
                     self.flush_fields()
-                except Exception as error:  # noqa: BLE001  # a bad container value is the user's error, thrown at the await
+                except Exception as error:  # a bad container value is the user's error, thrown at the await
                     self.roll_back()
                     turn.nodes = turn.effects = None
                     if ending is Ending.SUSPENDED:
@@ -271,7 +271,7 @@ class Activation:
                         return
                     ending, outcome = Ending.RAISED, error
             ending, outcome = self.ledger.turn_ends(turn, ending, outcome)
-        except BaseException as error:  # noqa: BLE001  # the runtime's own failure must not leave callers hanging
+        except BaseException as error:  # the runtime's own failure must not leave callers hanging
             self.turn = self.fields.turn = None
             self._break(error)
             return
@@ -351,7 +351,7 @@ class Activation:
             return
         try:
             done = action()
-        except BaseException as error:  # noqa: BLE001  # as in end_turn
+        except BaseException as error:  # as in end_turn
             self._break(error)
             return
         if self.file.has_writes:

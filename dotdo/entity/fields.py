@@ -35,8 +35,6 @@ class _MISSING:
     """No value. A class, because a class keeps its identity when a noun travels by value."""
 
 
-
-
 def is_scalar(value: object) -> bool:
     """True for values that cannot change in place, so that assignment is the only way to change the field."""
     return type(value) in _SCALARS or isinstance(value, (Enum, PurePath))
@@ -70,9 +68,7 @@ class FieldSpec:
         if self.default_factory is not None:
             return self.default_factory()  # type: ignore[call-arg]
         if self.default is _MISSING:
-            raise FieldNotSet(
-                f"field '{self.name}' of {self.owner.__name__} has no default and was not assigned yet: assign it first"
-            )
+            raise FieldNotSet(f"field '{self.name}' of {self.owner.__name__} has no default and was not assigned yet: assign it first")
         return self.default if is_scalar(self.default) else codec.decode(codec.encode(self.default))
 
     def validate(self, value: Any) -> Any:
@@ -140,10 +136,7 @@ def refill(container: Any, content: Any) -> bool:
     elif isinstance(container, (dict, set)):
         container.clear()
         container.update(content)
-    elif isinstance(container, pydantic.BaseModel):
-        container.__dict__.clear()
-        container.__dict__.update(content.__dict__)
-    elif hasattr(container, "__dict__"):
+    elif isinstance(container, pydantic.BaseModel) or hasattr(container, "__dict__"):
         container.__dict__.clear()
         container.__dict__.update(content.__dict__)
     else:

@@ -138,7 +138,7 @@ class NounSpec:
 
     def make_instance(self, activation: Activation) -> Any:
         """The object user code sees as `self`."""
-        instance = object.__new__(self.cls)
+        instance: Any = object.__new__(self.cls)
         object.__setattr__(instance, "_do_", activation)
         return instance
 

@@ -72,6 +72,16 @@ class Ledger(Protocol):
     def is_idle(self) -> bool:
         """True when no call runs and every execution is parked."""
 
+    @property
+    def is_at_rest(self) -> bool:
+        """True when every call is parked, or waits for another entity."""
+
+    def abandon(self) -> None:
+        """Drop everything without telling anybody."""
+
+    def shelve_parked(self, before: float) -> None:
+        """Drop coroutines parked since before `before`, although their entity is awake."""
+
     def park(self) -> float | None:
         """Drop parked coroutines to their rows (adds rows to the batch); when to wake, or None."""
 

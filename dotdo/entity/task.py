@@ -58,7 +58,7 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
         self.hold = hold
         self.is_abandoned = False
         self.waits_for: Any = None
-        self.on_return: Callable[[Ending, Any], None] | None = None
+        self.on_return: Callable[[Ending, Any], Callable[[], None] | None] | None = None
         tasks._register_task(self)
 
     def start_now(self) -> None:
@@ -95,7 +95,7 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
             ending, outcome = Ending.RETURNED, stop.value
         except asyncio.CancelledError as error:
             ending, outcome = Ending.CANCELLED, error
-        except BaseException as error:  # noqa: BLE001  # a task keeps every error for whoever awaits it
+        except BaseException as error:  # a task keeps every error for whoever awaits it
             ending, outcome = Ending.RAISED, error
         else:
             ending = Ending.SUSPENDED

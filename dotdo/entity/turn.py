@@ -132,3 +132,8 @@ class Turn:
         if self.effects is None:
             self.effects = []
         self.effects.append(effect)
+
+    def run_effects(self) -> None:
+        """The writes are committed: start what was asked for."""
+        for effect in self.effects or ():
+            effect()

@@ -114,7 +114,7 @@ class HostProcess:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._start())
-        except BaseException as problem:  # noqa: BLE001  # the actor's constructor raises it
+        except BaseException as problem:  # the actor's constructor raises it
             self._problem = problem
             self._ready.set()
             return
@@ -198,9 +198,9 @@ class Cluster:
         return self.folder.path / "hosts" / "runtime.address"
 
     def _ray(self, address: str | None) -> Any:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # noqa: TID251  # Ray is configured through its environment
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # noqa: TID251
-        os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # noqa: TID251
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray is configured through its environment
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_DEDUP_LOGS", "0")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import ray
@@ -229,7 +229,14 @@ class Cluster:
         actor_class = ray.remote(HostProcess)
         for name in names:
             plan = HostPlan(
-                name, str(self.folder.path), [s for s, owner in enumerate(owners) if owner == name], self.settings, token, paths, owners, self._env
+                name,
+                str(self.folder.path),
+                [s for s, owner in enumerate(owners) if owner == name],
+                self.settings,
+                token,
+                paths,
+                owners,
+                self._env,
             )
             options: dict[str, Any] = {
                 "name": name, "namespace": self.namespace, "num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "max_concurrency": 4,

@@ -143,7 +143,7 @@ class Host:
         `dead_key` is the entity whose turn ran when the host before this one died, `deaths` how often in a row.
         """
         self._factory_before = self.loop.get_task_factory()
-        self.loop.set_task_factory(tasks.factory)
+        self.loop.set_task_factory(tasks.factory)  # type: ignore[arg-type]
         taken: list[Shard] = []
         try:
             for number in self._numbers:
@@ -417,7 +417,16 @@ class Host:
                 future.set_result(value if value is not None else codec.encode(None))
 
         number = call_id or f"{self.client_id}/{id(future):x}.{self.turns_run}"
-        self.send_call(noun, entity_id, path, payload, call_id=number, options={"from": [CONTROL_NOUN, self.host_id]} if call_id is None else {}, repeat=call_id is not None, on_reply=on_reply)
+        self.send_call(
+            noun,
+            entity_id,
+            path,
+            payload,
+            call_id=number,
+            options={"from": [CONTROL_NOUN, self.host_id]} if call_id is None else {},
+            repeat=call_id is not None,
+            on_reply=on_reply,
+        )
         return await future
 
     def listeners_of(self, key: str) -> dict[str, list[IncomingCall]]:
@@ -432,7 +441,7 @@ class Host:
         if self.on_step is not None:
             self.on_step(key, run_id, name)
 
-    def execution_ended(self, execution_id: str, blob: bytes, ok: bool) -> None:  # noqa: FBT001  # (blob, ok) is one outcome
+    def execution_ended(self, execution_id: str, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
         """Nothing here waits for executions by id."""
 
     # -- what activations ask -----------------------------------------------------------------------------------
@@ -447,7 +456,7 @@ class Host:
         def work() -> None:
             try:
                 result = job()
-            except BaseException as error:  # noqa: BLE001  # carried to the loop
+            except BaseException as error:  # carried to the loop
                 self._threadsafe(finish, None, error)
             else:
                 self._threadsafe(finish, result, None)
@@ -567,7 +576,7 @@ class Host:
                 raise NoSuchMember(f"a host has no control verb {verb!r}")
             args, kwargs = codec.decode(call.payload) if call.payload is not None else ([], {})
             call.resolve(codec.encode(await handler(self, *args, **kwargs)))
-        except Exception as error:  # noqa: BLE001  # whoever asked gets it
+        except Exception as error:  # whoever asked gets it
             call.reject_error(error)
 
     async def _status(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ CREATE INDEX IF NOT EXISTS entities_noun ON entities(noun, key);
 CREATE TABLE IF NOT EXISTS quarantine(key TEXT PRIMARY KEY, since REAL NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
 """
 
+
 class ShardIndex:
     """The index of one owned shard."""
 

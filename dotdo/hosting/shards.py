@@ -43,7 +43,9 @@ class Shard:
         except OSError:
             holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip("\0\n ")
             os.close(descriptor)
-            raise DataFolderInUse(f"shard {self.folder} is owned by process {holder or '(unknown)'}: stop it, or join its runtime") from None
+            raise DataFolderInUse(
+                f"shard {self.folder} is owned by process {holder or '(unknown)'}: stop it, or join its runtime"
+            ) from None
         self._descriptor = descriptor
         _open_locks.add(self)
         os.ftruncate(descriptor, 0)

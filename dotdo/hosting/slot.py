@@ -17,6 +17,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 SLOT_BYTES = 1024
 DEATHS_WITHIN_SECONDS = 600.0
@@ -54,7 +55,7 @@ class Slot:
             in_a_row += 1
         return (key, in_a_row) if key else ("", 0)
 
-    def _read_deaths(self) -> list[list[object]]:
+    def _read_deaths(self) -> list[list[Any]]:
         try:
             return list(json.loads(self._deaths_path.read_text()))
         except (OSError, ValueError):

@@ -24,5 +24,5 @@ def socket_path(runtime_id: str, host: str) -> str:
     """The socket of one host of one runtime; the same after a restart of the host."""
     path = str(folder() / f"{runtime_id[:12]}.{host}")
     if len(path.encode()) > PATH_BYTES_MAX:
-        path = f"/tmp/dotdo-{os.getuid()}/{runtime_id[:12]}.{host}"  # noqa: S108  # a long TMPDIR does not fit
+        path = f"/tmp/dotdo-{os.getuid()}/{runtime_id[:12]}.{host}"  # a long TMPDIR does not fit
     return path

@@ -131,9 +131,7 @@ class Client:
         flags = frames.PROMISES if node.has_promises else 0
         if node.is_wanted or node.is_held:
             flags |= frames.WANTED
-        elif node.is_consumed:
-            return
-        elif node.payload is None:
+        elif node.is_consumed or node.payload is None:
             return
         elif node.children == 0:
             flags |= frames.ONEWAY
@@ -160,7 +158,7 @@ class Client:
         try:
             value = await self.pull(base)
             result = await follow(value, node.path, node.payload, self.call_out, node.call_id)
-        except BaseException as error:  # noqa: BLE001  # it belongs to whoever awaits the node
+        except BaseException as error:  # it belongs to whoever awaits the node
             self._arrived(node, frames.REJECT, _encode_error(error))
             return
         self._arrived(node, frames.RESOLVE, codec.encode(result))

@@ -43,7 +43,7 @@ class FrameError(DotdoError):
 
 def encode(messages: list[Any]) -> bytes:
     """One frame."""
-    body = _pack(messages)
+    body: bytes = _pack(messages)
     return _LENGTH.pack(len(body)) + body
 
 

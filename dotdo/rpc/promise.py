@@ -55,9 +55,7 @@ class Promise:
         if name.startswith("_"):
             raise AttributeError(name)
         if name == "add_done_callback":
-            raise TypeError(
-                f"{self!r} is a promise, not a future: wrap it in asyncio.create_task(...) to wait for it with asyncio.wait"
-            )
+            raise TypeError(f"{self!r} is a promise, not a future: wrap it in asyncio.create_task(...) to wait for it with asyncio.wait")
         return self._do_extend(name)
 
     def __getitem__(self, key: Any) -> Promise:

@@ -67,7 +67,7 @@ class IncomingCall:
     def resolve(self, blob: bytes) -> None:
         """Answer with an encoded value."""
         if self.keeps_outcome:
-            self._keep(True, blob)  # noqa: FBT003
+            self._keep(True, blob)
         if self.is_oneway:
             self.session.reply([frames.ACK, self.seq])
         else:
@@ -76,7 +76,7 @@ class IncomingCall:
     def reject(self, blob: bytes) -> None:
         """Answer with an encoded error."""
         if self.keeps_outcome:
-            self._keep(False, blob)  # noqa: FBT003
+            self._keep(False, blob)
         if self.is_oneway:
             self.session.reply([frames.ACK, self.seq])
         else:
@@ -104,7 +104,7 @@ class IncomingCall:
         """The client holds every answer below this number; 0 for calls with an id of their own."""
         return 0 if self.caller == self.call_id else self.session.low_water
 
-    def _keep(self, ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+    def _keep(self, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
         self.outcome = (ok, blob)
         waiting, self.then = self.then, None
         for callback in waiting or ():
@@ -184,7 +184,7 @@ class ServerSession(asyncio.Protocol):
         try:
             for messages in self._parser.feed(data):
                 self._frame(messages)
-        except Exception as error:  # noqa: BLE001  # hostile bytes end their own connection, typed in the log, nothing else
+        except Exception as error:  # hostile bytes end their own connection, typed in the log, nothing else
             _log.warning("a connection was closed: %s: %s", type(error).__name__, error)
             if self._transport is not None:
                 self._transport.abort()
@@ -265,7 +265,7 @@ class ServerSession(asyncio.Protocol):
         try:
             assert call.payload is not None
             call.payload = await follow.fill_promises(call.payload, self._target.call_out)
-        except BaseException as error:  # noqa: BLE001  # the caller's to know
+        except BaseException as error:  # the caller's to know
             call.reject_error(error)
             return
         self._target.deliver(call)
@@ -279,7 +279,7 @@ class ServerSession(asyncio.Protocol):
         call.keeps_outcome = True
         bases[seq] = call
 
-        def go_on(ok: bool, blob: bytes) -> None:  # noqa: FBT001  # (ok, blob) is one outcome
+        def go_on(ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
             if ok:
                 self._spawn(self._follow(call, blob, flags))
             else:
@@ -294,7 +294,7 @@ class ServerSession(asyncio.Protocol):
                 payload = await follow.fill_promises(payload, self._target.call_out)
             value = await follow.follow(codec.decode(blob), call.path, payload, self._target.call_out, call.call_id)
             call.resolve(codec.encode(value))
-        except BaseException as error:  # noqa: BLE001  # the caller's to know
+        except BaseException as error:  # the caller's to know
             call.reject_error(error)
 
     # -- answers ------------------------------------------------------------------------------------------------

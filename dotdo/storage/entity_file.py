@@ -152,9 +152,7 @@ class EntityFile:
             raise StorageError(f"{self.path} is not in WAL mode: something else has changed it")
         stored = execute("PRAGMA user_version").get
         if stored > self.epoch:
-            raise StorageError(
-                f"{self.path} belongs to epoch {stored} of its shard, this host holds {self.epoch}: it has a newer owner"
-            )
+            raise StorageError(f"{self.path} belongs to epoch {stored} of its shard, this host holds {self.epoch}: it has a newer owner")
         self._epoch_written = stored == self.epoch
         names = execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '_do_*'").fetchall()
         self._tables = {str(name) for (name,) in names}

@@ -98,9 +98,7 @@ class RunRow:
     options: bytes | None
 
 
-_RUN_COLUMNS = (
-    "id, ordinal, method, payload, status, attempt, source, started, ended, ok, outcome, waiting, until, reply_to, options"
-)
+_RUN_COLUMNS = "id, ordinal, method, payload, status, attempt, source, started, ended, ok, outcome, waiting, until, reply_to, options"
 _ROW_COLUMNS = "seq, kind, key, name, attempt, ok, value, until, at, started, turns"
 
 
@@ -204,14 +202,10 @@ def last_ordinal(file: File) -> int:
 
 def forget_runs(file: File, ended_before: float, keep: int) -> None:
     """Retention: ended executions that are too old, or too many."""
-    old = (
-        "SELECT id FROM _do_runs WHERE ended IS NOT NULL AND (ended < ?1 OR ordinal <= "
-        "(SELECT max(ordinal) FROM _do_runs) - ?2)"
-    )
+    old = "SELECT id FROM _do_runs WHERE ended IS NOT NULL AND (ended < ?1 OR ordinal <= (SELECT max(ordinal) FROM _do_runs) - ?2)"
     file.add(f"DELETE FROM _do_journal WHERE run IN ({old})", (ended_before, keep))
     file.add(
-        "DELETE FROM _do_runs WHERE ended IS NOT NULL AND (ended < ?1 OR ordinal <= "
-        "(SELECT max(ordinal) FROM _do_runs) - ?2)",
+        "DELETE FROM _do_runs WHERE ended IS NOT NULL AND (ended < ?1 OR ordinal <= (SELECT max(ordinal) FROM _do_runs) - ?2)",
         (ended_before, keep),
     )
 

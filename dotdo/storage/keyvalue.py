@@ -87,9 +87,7 @@ class KeyValue:
         limit: int | None = None,
     ) -> dict[str, Any]:
         """Keys and values in key order, from `start` (or after `start_after`) up to, not with, `end`."""
-        rows = list_rows(
-            self._file, prefix=prefix, start=start, start_after=start_after, end=end, reverse=reverse, limit=limit
-        )
+        rows = list_rows(self._file, prefix=prefix, start=start, start_after=start_after, end=end, reverse=reverse, limit=limit)
         return {key: codec.decode(data) for key, data in rows}
 
 

@@ -133,6 +133,6 @@ class SyncPool:
 def _sync(file: Syncable) -> tuple[int, BaseException | None]:
     try:
         file.sync()
-    except BaseException as error:  # noqa: BLE001  # carried to the loop
+    except BaseException as error:  # carried to the loop
         return file.safe, error
     return file.safe, None

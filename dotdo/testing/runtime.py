@@ -18,8 +18,8 @@ from typing import Any, Literal
 from dotdo import durations
 from dotdo.clock import Clock, SystemClock, VirtualClock
 from dotdo.config import Settings
-from dotdo.errors import DotdoError
 from dotdo.durable import handle
+from dotdo.errors import DotdoError
 from dotdo.hosting import data_folder
 from dotdo.hosting.data_folder import DataFolder
 from dotdo.hosting.host import Host

@@ -1,0 +1,32 @@
+"""What every test shares: runtimes on the test's own loop, in both kinds of clock, and one Ray cluster for the whole run."""
+
+from __future__ import annotations
+
+import pytest
+
+from dotdo.testing import runtime
+
+
+@pytest.fixture
+async def rt():
+    """An in-process runtime with the real clock."""
+    async with runtime() as running:
+        yield running
+
+
+@pytest.fixture
+async def virtual():
+    """An in-process runtime whose clock jumps over every wait."""
+    async with runtime(clock="virtual") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ray_data(tmp_path_factory):
+    """One local Ray cluster with two hosts, for every test marked `ray`."""
+    import dotdo
+
+    folder = tmp_path_factory.mktemp("ray") / "data"
+    dotdo.init(data=folder, hosts=2, idle_timeout="60s", max_turn="3s")
+    yield folder
+    dotdo.shutdown()
