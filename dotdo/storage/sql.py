@@ -122,11 +122,11 @@ def _run(connection: apsw.Connection, authorizer: Authorizer, query: str, params
             rows.append(row)
             if len(rows) > ROWS_MAX:
                 raise SqlError(f"the query gives more than {ROWS_MAX} rows: use LIMIT")
-    except apsw.AuthError as error:
-        raise NotAllowed(f"{authorizer.refused or error} is not allowed in sql()") from None
     except (*_CRITICAL, apsw.ReadOnlyError, SqlError):
         raise
     except (apsw.Error, TypeError, ValueError, OverflowError) as error:
+        if authorizer.refused is not None or isinstance(error, apsw.AuthError):
+            raise NotAllowed(f"{authorizer.refused or error} is not allowed in sql()") from None
         raise SqlError(f"{type(error).__name__.removesuffix('Error')}: {error}; in: {query[:200]}") from error
     finally:
         cursor.close(True)
