@@ -126,6 +126,7 @@ def _result(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
         return
     row = _row(ledger, run_id)
     if row.ended is None:
+        ledger.refuse_if_stuck(row)
         ledger.listeners(run_id).append(call)
         return
     blob = row.outcome or b""

@@ -22,7 +22,7 @@ from dotdo.durable.step import StepOperation
 from dotdo.durable.waits import SleepOperation
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Ending, Turn
-from dotdo.errors import CallIdConflict, DotdoError, Hibernated, InsideTransaction, OutsideTurn
+from dotdo.errors import CallIdConflict, DotdoError, Hibernated, InsideTransaction, OutsideTurn, ReplayDrift, ReplayMismatch
 from dotdo.rpc.caller import CALLER
 from dotdo.storage import journal
 from dotdo.storage.journal import Kind, RunRow
@@ -230,6 +230,7 @@ class Ledger:
                 return True
             self._reply_when_safe(call, row.outcome or b"", ok=False)
         else:
+            self.refuse_if_stuck(row)
             self.listeners(call_id).append(call)
             self._tell_parked_row(row, call)
         return True
@@ -493,6 +494,13 @@ class Ledger:
             return shelve
 
         self.activation.exclusively(pause)
+
+    def refuse_if_stuck(self, row: RunRow) -> None:
+        """An execution that was paused because it cannot go on says why to everybody who would wait for it."""
+        code, colon, text = (row.waiting or "").partition(": ")
+        for kind in (ReplayMismatch, ReplayDrift):
+            if row.status == "paused" and colon and code == kind.code:
+                raise kind(text)
 
     def _shelve(self, run: Run) -> None:
         """Drop a run's coroutines; from now on it is a row."""

@@ -518,7 +518,9 @@ class Run:
     @property
     def is_at_rest(self) -> bool:
         """True when every task waits for something durable or for another entity (whose own rest is looked at there)."""
-        if not self.operations or self.is_replaying:
+        if self.is_replaying:
+            return self._mismatch_timer is not None
+        if not self.operations:
             return False
         return all(o.is_parked or o.is_represented or o.is_remote for o in self.operations.values()) and all(
             task.waits_for is not None for task in self.tasks

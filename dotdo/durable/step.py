@@ -170,12 +170,18 @@ class StepOperation(Operation):
                 self.run.activation.roll_back()
                 return self._failed(problem, is_final=True)
             self._record(ok=True, blob=blob)
-            return lambda: self.resolve(True, blob)
+            return lambda: self._recorded(True, blob)
         if self._timed_out:
             return self._failed(self._timeout_error())
         if ending is Ending.CANCELLED:
             return self._cancel_waiter
         return self._failed(outcome)
+
+    def _recorded(self, ok: bool, blob: bytes) -> None:
+        """The outcome is committed: hand it on."""
+        run = self.run
+        run.ledger.host.step_recorded(run.activation.key, run.id, self.name)
+        self.resolve(ok, blob)
 
     def _cancel_waiter(self) -> None:
         self.run.operations.pop(self.key, None)
@@ -193,7 +199,7 @@ class StepOperation(Operation):
         blob = run.encode_error(error)
         if delay is None:
             self._record(ok=False, blob=blob)
-            return lambda: self.resolve(False, blob)
+            return lambda: self._recorded(False, blob)
         next_at = run.activation.host.clock.now() + delay
         run.add_row(
             Kind.ATTEMPT, self.key, name=self.name, attempt=self._attempt, ok=False, value=blob, until=next_at, started=self._started

@@ -107,6 +107,8 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
 
     def settle(self, ending: Ending, outcome: Any) -> None:
         """Do what asyncio does at the end of a step: keep the result, or wait for the future that was yielded."""
+        if self.done():
+            return
         if ending is Ending.SUSPENDED:
             self._wait_for(outcome)
             return

@@ -6,6 +6,7 @@ missing, the file gone while shards are there) is refused: nothing is ever made 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -70,9 +71,10 @@ def read_folder(path: Path) -> DataFolder:
         folder = DataFolder(path, str(content["id"]), int(content["shards"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataFolderMissing(f"{file} cannot be read: {type(error).__name__}: {error}") from error
-    missing = [number for number in range(folder.shards) if not folder.shard_folder(number).is_dir()]
+    parts = [*(folder.shard_folder(number) for number in range(folder.shards)), folder.nouns, folder.hosts]
+    missing = [str(part.relative_to(path)) for part in parts if not part.is_dir()]
     if missing:
-        raise DataFolderMissing(f"{path} lacks shard folders {missing}: restore them; they are never made anew")
+        raise DataFolderMissing(f"{path} lacks {', '.join(missing)}: restore what is missing; it is never made anew")
     return folder
 
 
@@ -82,12 +84,14 @@ def _create(path: Path, shards: int) -> None:
     for name in ("nouns", "hosts"):
         (path / name).mkdir(exist_ok=True)
     content = json.dumps({"format": FORMAT, "id": secrets.token_hex(8), "shards": shards}, indent=1)
-    draft = path / f"{FILE_NAME}.new"
+    draft = path / f"{FILE_NAME}.{secrets.token_hex(4)}.new"
     with draft.open("w") as out:
         out.write(content + "\n")
         out.flush()
         os.fsync(out.fileno())
-    draft.rename(path / FILE_NAME)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path / FILE_NAME)  # of two programs that begin at once, the first one's id stands
+    draft.unlink()
     for folder in (path / "shards", path, path.parent):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,18 +1,25 @@
 """The shard index: who sleeps in a shard, and when they must be woken.
 
 A row is written when an entity goes to sleep, and made safe before its file is closed; the active entities are known by
-their -wal. So the index can be stale, never short: a row too many costs one needless waking. It is a plain SQLite file,
-used through aiosqlite, because it is off the hot path and never an entity's file. Rows asked for in one pass of the loop
-share one transaction.
+their -wal. So the index can be stale, never short: a row too many costs one needless waking, and where the whole file is
+gone every entity of the shard is woken once. It is a plain SQLite file, used through aiosqlite, because it is off the hot
+path and never an entity's file. Rows asked for in one pass of the loop share one transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import aiosqlite
+
+from dotdo.errors import StorageError
+from dotdo.names import key_of
+from dotdo.storage import paths
+
+_log = logging.getLogger("dotdo.index")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entities(
@@ -34,10 +41,26 @@ class ShardIndex:
         self._writer: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        connection = await aiosqlite.connect(self._path)
-        self._connection = connection
-        await connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
-        await connection.commit()
+        """Open the index, made anew from the shard's files if it is gone. Raises StorageError."""
+        is_new = not self._path.exists()
+        connection = self._connection = await aiosqlite.connect(self._path)
+        try:
+            await connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _SCHEMA)
+            if is_new:
+                await self._rebuild(connection)
+            await connection.commit()
+        except aiosqlite.Error as error:
+            await self.close()
+            raise StorageError(f"{self._path} cannot be used: {error}; moved away, it is made anew from the entities' files") from error
+
+    async def _rebuild(self, connection: aiosqlite.Connection) -> None:
+        """Nobody knows who of these must be woken, so each is, at once: who has nothing to do sleeps again."""
+        folder = self._path.parent
+        found = await asyncio.to_thread(lambda: list(paths.stored_entities(folder)))
+        if found:
+            _log.warning("%s is gone: it is made anew, and %d entities are woken once", self._path, len(found))
+        rows = [(key_of(noun, entity_id), noun, 0.0, 0, 0.0) for noun, entity_id in found]
+        await connection.executemany("INSERT OR REPLACE INTO entities VALUES(?, ?, ?, ?, ?)", rows)
 
     async def close(self) -> None:
         if self._writer is not None:

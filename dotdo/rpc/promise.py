@@ -52,7 +52,7 @@ class Promise:
         return Promise(self._do_root, self._do_base, (*self._do_path, op), self._do_options, holds=self._do_holds)
 
     def __getattr__(self, name: str) -> Promise:
-        if name.startswith("_"):
+        if name.startswith(("_", "cr_", "gi_", "ag_")):
             raise AttributeError(name)
         if name == "add_done_callback":
             raise TypeError(f"{self!r} is a promise, not a future: wrap it in asyncio.create_task(...) to wait for it with asyncio.wait")

@@ -119,6 +119,7 @@ def find_call(file: File, caller: str, seq: int) -> tuple[str, bytes] | None:
 
 def forget_calls(file: File, caller: str, below: int) -> None:
     """The caller holds every answer below `below`; their rows go with the next commit."""
+    file.ensure_table(_TABLES["calls"])
     file.add("DELETE FROM _do_calls WHERE caller = ?1 AND seq < ?2", (caller, below))
 
 
@@ -244,6 +245,7 @@ def put_outgoing(file: File, seq: int, noun: str, entity_id: str, message: bytes
 
 
 def forget_outgoing(file: File, seq: int) -> None:
+    file.ensure_table(_TABLES["outbox"])
     file.add("DELETE FROM _do_outbox WHERE seq = ?1", (seq,))
 
 

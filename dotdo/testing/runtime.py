@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -55,6 +56,7 @@ class Runtime:
     async def __aenter__(self) -> Runtime:
         loop = asyncio.get_running_loop()
         self._loop = loop
+        self.host_thread = threading.get_ident()
         self.path = self._given or Path(tempfile.mkdtemp(prefix="dotdo-test-"))
         self.settings = Settings.from_options(**self._options)
         self.folder = data_folder.open_folder(self.path, self.settings.shards)
