@@ -189,11 +189,12 @@ class Host:
         horizon = now + WAKE_HORIZON_SECONDS
         nexts = []
         for index in self._indexes.values():
-            rows = await index.due(horizon, WAKE_BATCH)
-            for key, due in rows:
-                self._wake_at(key, due)
-            after = rows[-1][1] if len(rows) == WAKE_BATCH else horizon
-            following = await index.next_due_after(after)
+            page = [("", -1.0)]
+            while page:
+                page = await index.due(horizon, WAKE_BATCH, (page[-1][1], page[-1][0]))
+                for key, due in page:
+                    self._wake_at(key, due)
+            following = await index.next_due_after(horizon)
             if following is not None:
                 nexts.append(following)
         if nexts and not self._is_stopping:

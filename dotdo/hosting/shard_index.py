@@ -21,10 +21,12 @@ from dotdo.storage import paths
 
 _log = logging.getLogger("dotdo.index")
 
+RETRY_SECONDS = 1.0
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entities(
     key TEXT PRIMARY KEY, noun TEXT NOT NULL, due REAL, size INTEGER NOT NULL, slept REAL NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS entities_due ON entities(due) WHERE due IS NOT NULL;
+CREATE INDEX IF NOT EXISTS entities_due ON entities(due, key) WHERE due IS NOT NULL;
 CREATE INDEX IF NOT EXISTS entities_noun ON entities(noun, key);
 CREATE TABLE IF NOT EXISTS quarantine(key TEXT PRIMARY KEY, since REAL NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -39,6 +41,7 @@ class ShardIndex:
         self._rows: list[tuple[str, str, float | None, int, float]] = []
         self._waiting: list[Callable[[], None]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._is_closing = False
 
     async def open(self) -> None:
         """Open the index, made anew from the shard's files if it is gone. Raises StorageError."""
@@ -63,6 +66,8 @@ class ShardIndex:
         await connection.executemany("INSERT OR REPLACE INTO entities VALUES(?, ?, ?, ?, ?)", rows)
 
     async def close(self) -> None:
+        """Write what is asked for, then close."""
+        self._is_closing = True
         if self._writer is not None:
             await self._writer
         if self._connection is not None:
@@ -86,17 +91,26 @@ class ShardIndex:
             while self._rows:
                 rows, self._rows = self._rows, []
                 waiting, self._waiting = self._waiting, []
-                await self._open.executemany("INSERT OR REPLACE INTO entities VALUES(?, ?, ?, ?, ?)", rows)
-                await self._open.commit()
+                try:
+                    await self._open.executemany("INSERT OR REPLACE INTO entities VALUES(?, ?, ?, ?, ?)", rows)
+                    await self._open.commit()
+                except aiosqlite.Error as error:
+                    # a full disk, most likely: who falls asleep is held until its row is safe, or until its host ends
+                    _log.error("%s cannot be written, trying again in %.0f s: %s", self._path, RETRY_SECONDS, error)
+                    self._rows, self._waiting = rows + self._rows, waiting + self._waiting
+                    if self._is_closing:
+                        return
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
                 for done in waiting:
                     done()
         finally:
             self._writer = None
 
-    async def due(self, before: float, limit: int) -> list[tuple[str, float]]:
-        """Sleepers to be woken before a time, earliest first."""
-        sql = "SELECT key, due FROM entities WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?"
-        return [(row[0], row[1]) for row in await self._open.execute_fetchall(sql, (before, limit))]
+    async def due(self, before: float, limit: int, after: tuple[float, str] = (-1.0, "")) -> list[tuple[str, float]]:
+        """A page of the sleepers to be woken before a time, earliest first; `after` is the last page's last (due, key)."""
+        sql = "SELECT key, due FROM entities WHERE due IS NOT NULL AND due <= ? AND (due, key) > (?, ?) ORDER BY due, key LIMIT ?"
+        return [(row[0], row[1]) for row in await self._open.execute_fetchall(sql, (before, *after, limit))]
 
     async def next_due_after(self, after: float) -> float | None:
         """When the next sleeper beyond a time is due."""
