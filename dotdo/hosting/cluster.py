@@ -140,7 +140,13 @@ class HostProcess:
         await self._loop.create_unix_server(host.session, path, backlog=512)
         os.chmod(path, 0o600)
         slot.mark("")
-        Watchdog(slot, plan.settings.max_turn_s).start()
+        Watchdog(slot, plan.settings.max_turn_s, self._turn_limit).start()
+
+    def _turn_limit(self, key: str) -> float | None:
+        """How long one turn of an entity may hold the loop."""
+        spec = catalog.find(key.partition("/")[0])
+        own = spec.options.max_turn_s if spec is not None else None
+        return self._plan.settings.max_turn_s if own is None else own
 
     def address(self) -> dict[str, Any]:
         """How to reach this runtime: only who can reach the Ray cluster learns it."""

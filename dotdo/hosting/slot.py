@@ -16,6 +16,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,7 @@ class Slot:
 
     def last_words(self, now: float) -> tuple[str, int]:
         """The key in whose turn the host before this one died ("" if in none), and how often in a row."""
-        key = ""
-        if self._map[0] == 1:
-            length = int.from_bytes(self._map[1:3], "big")
-            key = self._map[3 : 3 + length].decode(errors="replace")
+        key = self.key()
         had_life = self._map[0] != 0
         self._map[0] = 0
         if not had_life:
@@ -54,6 +52,13 @@ class Slot:
                 break
             in_a_row += 1
         return (key, in_a_row) if key else ("", 0)
+
+    def key(self) -> str:
+        """The entity whose turn runs; "" if none does."""
+        if self._map[0] != 1:
+            return ""
+        length = int.from_bytes(self._map[1:3], "big")
+        return self._map[3 : 3 + length].decode(errors="replace")
 
     def _read_deaths(self) -> list[list[Any]]:
         try:
@@ -79,11 +84,23 @@ class Slot:
 
 
 class Watchdog:
-    """Kills this process when one turn holds the loop longer than `max_turn_s`."""
+    """Kills this process when one turn holds the loop too long.
 
-    def __init__(self, slot: Slot, max_turn_s: float) -> None:
+    `limit_of(key)` says how long the turns of an entity may be, None for as long as they like; `max_turn_s` is how long
+    most of them may, and sets how often the watchdog looks.
+    """
+
+    def __init__(
+        self,
+        slot: Slot,
+        max_turn_s: float,
+        limit_of: Callable[[str], float | None],
+        kill: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGKILL),
+    ) -> None:
         self._slot = slot
         self._max_turn_s = max_turn_s
+        self._limit_of = limit_of
+        self._kill = kill
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="dotdo-watchdog", daemon=True)
 
@@ -99,5 +116,7 @@ class Watchdog:
             turns = self._slot.turns
             if not self._slot.is_active or turns != seen:
                 seen, since = turns, time.monotonic()
-            elif time.monotonic() - since > self._max_turn_s:
-                os.kill(os.getpid(), signal.SIGKILL)
+                continue
+            limit_s = self._limit_of(self._slot.key())
+            if limit_s is not None and time.monotonic() - since > limit_s:
+                self._kill()
