@@ -121,7 +121,7 @@ async def process(invoices: list[Invoice], *, kill: bool, progress: Progress) ->
                     outcome.cancelled.append(invoice.number) if await order.cancel(invoice.order) else None
                 else:
                     outcome.completed.append(invoice.number) if await order.process(invoice.order) else None
-            except Exception as error:  # noqa: BLE001  # a refusal is an outcome, with its reason
+            except Exception as error:  # a refusal is an outcome, with its reason
                 outcome.refused[invoice.number] = str(error)
                 await order.refuse(str(error))
             done += 1
