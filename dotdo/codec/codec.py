@@ -20,6 +20,7 @@ from uuid import UUID
 
 import msgpack
 import pydantic
+from pydantic_core import PydanticCustomError
 
 from dotdo.codec import classes
 from dotdo.errors import CodecError, DotdoError, RemoteError
@@ -208,6 +209,9 @@ _PACKERS: dict[type, Callable[[Any], Any]] = {
 
 
 def _error_parts(error: BaseException, *, depth: int = 0) -> list[Any]:
+    if isinstance(error, pydantic.ValidationError):
+        details = [[e["type"], list(e["loc"]), e["msg"]] for e in error.errors(include_url=False, include_context=False, include_input=False)]
+        return ["pydantic", "ValidationError", [error.title, details], {}, [], None, "", str(error)]
     attributes = {}
     for name, value in vars(error).items():
         if name == _NOTE_ATTRIBUTE:
@@ -325,10 +329,22 @@ def _build_error(parts: Any) -> BaseException:
     module, qualname, args, attributes, notes, cause, trace, text = parts
     cls = classes.find(str(module), str(qualname))
     error: BaseException
+    if module == "pydantic" and qualname == "ValidationError":
+        title, details = args
+        return pydantic.ValidationError.from_exception_data(
+            str(title),
+            [
+                {"type": PydanticCustomError(kind, "{text}", {"text": message}), "loc": tuple(place), "input": None}
+                for kind, place, message in details
+            ],
+        )
     if not classes.is_error(cls):
         error = RemoteError(f"{qualname}: {text}", type_name=f"{module}.{qualname}")
     else:
-        error = cls.__new__(cls, *args) if cls.__new__ is BaseException.__new__ else cls.__new__(cls)
+        try:
+            error = cls.__new__(cls, *args) if cls.__new__ is BaseException.__new__ else cls.__new__(cls)
+        except TypeError:
+            return RemoteError(f"{qualname}: {text}", type_name=f"{module}.{qualname}")
         error.args = tuple(args)
         if isinstance(attributes, dict):
             for name, value in attributes.items():

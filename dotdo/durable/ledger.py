@@ -352,6 +352,11 @@ class Ledger:
             turn.run_effects()
         self.outbox.send_new()
 
+    def turn_settled(self, turn: Turn) -> None:
+        run: Run | None = turn.task.run if turn.task is not None else None
+        if run is not None and run.is_journaled and run.operations:
+            self.may_be_parked(run)
+
     # -- what user code asks ------------------------------------------------------------------------------------
 
     def current(self, what: str) -> tuple[Turn, EntityTask]:

@@ -520,7 +520,7 @@ class Run:
         """True when every task waits for something durable or for another entity (whose own rest is looked at there)."""
         if self.is_replaying:
             return self._mismatch_timer is not None
-        if not self.operations:
+        if not self.operations and not self.trying:
             return False
         return all(o.is_parked or o.is_represented or o.is_remote for o in self.operations.values()) and all(
             task.waits_for is not None for task in self.tasks

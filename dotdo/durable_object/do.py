@@ -92,6 +92,8 @@ class DO:
     def __getattr__(self, name: str) -> Any:
         if name[:1].isupper():
             return _NounReference(name)
+        if name in type(self)._do_spec_.fields:
+            return self._do_.fields.get(name)  # raises what the descriptor raised, which Python takes for a missing attribute
         raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
 
     def __repr__(self) -> str:

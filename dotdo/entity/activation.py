@@ -287,6 +287,7 @@ class Activation:
         task = turn.task
         if task is not None:
             task.settle(ending, outcome)
+            self.ledger.turn_settled(turn)
         if self.waiting or self.queue:
             self._drain()
 

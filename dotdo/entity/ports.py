@@ -65,6 +65,9 @@ class Ledger(Protocol):
     def turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
         """The turn's writes are in the file: let out what it asked for."""
 
+    def turn_settled(self, turn: Turn) -> None:
+        """The turn's task is settled: a call may have come to rest."""
+
     def fail_all(self, error: BaseException) -> None:
         """The activation broke: everyone waiting gets the error, every coroutine is dropped."""
 

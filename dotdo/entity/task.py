@@ -62,8 +62,11 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
         tasks._register_task(self)
 
     def start_now(self) -> None:
-        """Run the first turn at once, from where we stand (never from inside another task)."""
-        self._context.run(self._Task__step)
+        """Run the first turn at once, from where we stand; in the next pass of the loop if that is inside another task."""
+        if asyncio.current_task(self._loop) is None:
+            self._context.run(self._Task__step)
+        else:
+            self.start_soon()
 
     def start_soon(self) -> None:
         """Run the first turn in the next pass of the loop, as asyncio does."""
@@ -71,7 +74,10 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
 
     def step_again(self, error: BaseException | None) -> None:
         """Continue a step that the gate had held back."""
-        self._context.run(self._Task__step, error)
+        if asyncio.current_task(self._loop) is None:
+            self._context.run(self._Task__step, error)
+        else:
+            self._loop.call_soon(self._Task__step, error, context=self._context)
 
     def _Task__step(self, exc: BaseException | None = None) -> None:  # asyncio's private name, overridden on purpose
         if self.done():

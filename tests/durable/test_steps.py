@@ -254,6 +254,7 @@ async def test_pause_resume_cancel_retry_replay_and_history(virtual):
     with pytest.raises(dotdo.ExecutionCancelled):
         await execution.result()
     assert await execution.status() == "cancelled"
+    LOG.clear()
     failing = await dotdo.start(Trying("r").flaky, 5)
     with pytest.raises(ConnectionError):
         await failing.result()
