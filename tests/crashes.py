@@ -29,7 +29,9 @@ def killed_at_commit(rt, number):
 
     EntityFile.commit = commit
     before = rt._loop.get_exception_handler()
-    rt._loop.set_exception_handler(lambda loop, context: None if isinstance(context.get("exception"), Killed) else loop.default_exception_handler(context))
+    rt._loop.set_exception_handler(
+        lambda loop, context: None if isinstance(context.get("exception"), Killed) else loop.default_exception_handler(context)
+    )
     try:
         yield commits
     finally:

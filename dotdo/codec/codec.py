@@ -210,7 +210,9 @@ _PACKERS: dict[type, Callable[[Any], Any]] = {
 
 def _error_parts(error: BaseException, *, depth: int = 0) -> list[Any]:
     if isinstance(error, pydantic.ValidationError):
-        details = [[e["type"], list(e["loc"]), e["msg"]] for e in error.errors(include_url=False, include_context=False, include_input=False)]
+        details = [
+            [e["type"], list(e["loc"]), e["msg"]] for e in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
         return ["pydantic", "ValidationError", [error.title, details], {}, [], None, "", str(error)]
     attributes = {}
     for name, value in vars(error).items():

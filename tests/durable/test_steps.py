@@ -73,7 +73,9 @@ class Trying(DO):
     count: int = 0
 
     async def flaky(self, failures: int) -> str:
-        return await self.do(self._fail_first, failures, step_id="flaky", retry=RetryPolicy(max_attempts=5, initial_delay="1h", max_delay="2h"))
+        return await self.do(
+            self._fail_first, failures, step_id="flaky", retry=RetryPolicy(max_attempts=5, initial_delay="1h", max_delay="2h")
+        )
 
     async def _fail_first(self, failures: int) -> str:
         LOG.append("try")

@@ -250,7 +250,12 @@ async def test_storage_keys_sql_and_alarm(virtual):
             self.storage.put({"a": 1, "c": {"x": (1, 2)}})
             self.storage.sql("CREATE TABLE t(x INTEGER)")
             self.storage.sql("INSERT INTO t VALUES(?), (?)", 1, 2)
-            return [self.storage.get("c"), list(self.storage.list()), self.storage.delete("a"), self.storage.sql("SELECT sum(x) AS s FROM t").one()]
+            return [
+                self.storage.get("c"),
+                list(self.storage.list()),
+                self.storage.delete("a"),
+                self.storage.sql("SELECT sum(x) AS s FROM t").one(),
+            ]
 
         async def wake_me(self) -> None:
             self.storage.set_alarm("1h")

@@ -11,7 +11,18 @@ from dotdo.errors import BadDuration, DefinitionError, IdError
 @pytest.mark.feature(199)
 @pytest.mark.parametrize(
     ("given", "seconds"),
-    [(5, 5.0), (0.5, 0.5), ("500ms", 0.5), ("30s", 30.0), ("1m", 60.0), ("2h", 7200.0), ("3d", 259200.0), ("1w", 604800.0), ("1h30m", 5400.0), (timedelta(minutes=1), 60.0)],
+    [
+        (5, 5.0),
+        (0.5, 0.5),
+        ("500ms", 0.5),
+        ("30s", 30.0),
+        ("1m", 60.0),
+        ("2h", 7200.0),
+        ("3d", 259200.0),
+        ("1w", 604800.0),
+        ("1h30m", 5400.0),
+        (timedelta(minutes=1), 60.0),
+    ],
 )
 def test_a_duration_in_every_form(given, seconds):
     assert durations.seconds(given) == seconds

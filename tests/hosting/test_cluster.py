@@ -39,7 +39,7 @@ class Cell(DO):
         await self.do(self._block, step_id="block")
 
     async def _block(self) -> None:
-        time.sleep(60)
+        time.sleep(60)  # noqa: ASYNC251  # the very thing the watchdog is for
 
 
 @pytest.mark.feature(10, 11)
@@ -101,6 +101,8 @@ async def test_a_second_runtime_on_the_folder_is_refused_or_joins(ray_data):
         "        print(await make_stub('Cell', 'joined').add(7))\n"
         "asyncio.run(main())\n"
     )
-    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program, str(ray_data)], capture_output=True, text=True, timeout=60)
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program, str(ray_data)], capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.strip() == "7", done.stderr
     assert await Cell("joined").value == 7
