@@ -5,6 +5,8 @@ It reads the markers by collecting the tests without running them.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,8 @@ def main() -> int:
         number, area, title, name = line.split("\t")
         areas[f"{area}. {title}"].append((int(number), name))
     collector = _Collector()
-    pytest.main(["--collect-only", "-qq", "--no-header", "-p", "no:terminal"], plugins=[collector])
+    with contextlib.redirect_stdout(io.StringIO()):
+        pytest.main(["--collect-only", "-qq", "--no-header"], plugins=[collector])
     done = 0
     for area, items in areas.items():
         tested = [n for n, _ in items if n in collector.tests]
