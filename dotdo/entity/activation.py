@@ -288,8 +288,24 @@ class Activation:
         if task is not None:
             task.settle(ending, outcome)
             self.ledger.turn_settled(turn)
+        if self.file.wants_checkpoint and not self.in_transaction and not self.committing and self.state is State.ACTIVE:
+            self._checkpoint()
         if self.waiting or self.queue:
             self._drain()
+
+    def _checkpoint(self) -> None:
+        """Empty a long -wal on a worker thread, with the entity held."""
+        self.committing = True
+
+        def was_emptied(_result: Any, error: BaseException | None) -> None:
+            self.committing = False
+            if error is not None:
+                self._break(error)
+                return
+            self.gate.committed_to(self.file.committed, safe=self.file.safe if self.gate.durable else self.file.committed)
+            self._drain()
+
+        self.host.run_in_worker(self.file.checkpoint, was_emptied)
 
     def flush_fields(self) -> None:
         """Put changed fields into the transaction that is being put together. Raises what validation raises."""

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import secrets
 import socket
 import threading
@@ -98,6 +99,9 @@ class HostProcess:
 
         sys.setswitchinterval(0.001)
         gc.set_threshold(GC_THRESHOLD, 20, 20)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._plan = plan
         self._ready = threading.Event()
         self._problem: BaseException | None = None

@@ -338,7 +338,7 @@ class Host:
         self.activations[(noun, entity_id)] = activation
         self._by_gate[id(activation.gate)] = activation
         activation.open()
-        if len(self.activations) > self.settings.max_active:
+        if len(self.activations) > self._room:
             self._evict()
         return activation
 
@@ -517,6 +517,11 @@ class Host:
 
         activation.hibernate(put)
 
+    @property
+    def _room(self) -> int:
+        """How many may be active: each keeps its file open, so open files bound them as well."""
+        return min(self.settings.max_active, self.settings.max_open)
+
     def _evict(self) -> None:
         """Too many are active: the least recently used idle ones go to sleep."""
         if self._evicting:
@@ -525,11 +530,11 @@ class Host:
 
         def evict() -> None:
             self._evicting = False
-            over = len(self.activations) - self.settings.max_active
+            over = len(self.activations) - self._room
             if over <= 0:
                 return
             idle = deque(sorted((a for a in self.activations.values() if a.is_idle), key=lambda a: a.used_at))
-            for _ in range(min(over + self.settings.max_active // 20, len(idle))):
+            for _ in range(min(over + self._room // 20, len(idle))):
                 self._hibernate(idle.popleft())
 
         self.loop.call_soon(evict)

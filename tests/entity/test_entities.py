@@ -271,3 +271,17 @@ async def test_storage_keys_sql_and_alarm(virtual):
     assert fired == []
     await virtual.advance("2m")
     assert fired == [0, 1]
+
+
+async def test_a_busy_entitys_wal_is_emptied_when_it_grows_long(rt):
+    class Writing(DO, noun="Writing"):
+        async def write(self, number: int) -> int:
+            self.storage.put(f"k{number % 7}", b"x" * 60_000)
+            return number
+
+    for number in range(120):
+        assert await Writing("w").write(number) == number
+    (activation,) = rt.host.activations.values()
+    assert activation.file.size_bytes() < 6 * 1024 * 1024
+    await rt.crash()
+    assert await Writing("w").write(1) == 1
