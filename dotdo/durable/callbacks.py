@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dotdo.durable.waits import WaitOperation
@@ -44,6 +46,55 @@ def make(ledger: Ledger, name: str, timeout_s: float | None) -> Callback:
     place = key.replace("#", "~")
     callback_id = f"{ledger.activation.key}!{run.id}#{place}"
     return Callback(callback_id, WaitOperation(run, key, f"callback:{place}", timeout_s))
+
+
+async def first(awaitables: tuple[Any, ...]) -> tuple[int, Any]:
+    """Index and value of the awaitable that is done first; the others are cancelled. The same one again on replay."""
+    if not awaitables:
+        raise TypeError("first() takes at least one awaitable")
+    tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    index = next(i for i, task in enumerate(tasks) if task in done)
+    return index, tasks[index].result()
+
+
+class Timeout:
+    """`async with self.timeout("1h")`: a deadline that outlives the process. Raises WaitTimeout."""
+
+    def __init__(self, ledger: Ledger, seconds: float) -> None:
+        self._ledger = ledger
+        self._seconds = seconds
+        self._is_due = False
+        self._sleeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Timeout:
+        _run, task = self._ledger.current_run("timeout")
+        waiting = self._ledger.sleep(self._seconds)
+
+        async def expire() -> None:
+            await waiting
+            self._is_due = True
+            task.cancel()
+
+        self._task = task
+        self._sleeper = asyncio.create_task(expire())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._sleeper is not None:
+            self._sleeper.cancel()
+        if self._is_due and isinstance(error, asyncio.CancelledError):
+            self._task.uncancel()
+            raise WaitTimeout(f"{self._ledger.activation.key} did not get through within {self._seconds} s") from None
 
 
 async def poll(

@@ -220,6 +220,15 @@ class DO:
         """Call `fn` again and again until `until(value)`; each check is a step, the entity sleeps between them."""
         return callbacks.poll(self._ledger, fn, args, until, durations.seconds(interval), backoff, _seconds(timeout))
 
+    def first(self, *awaitables: Any) -> Awaitable[tuple[int, Any]]:
+        """Index and value of what is done first, the same again on replay; the others are cancelled."""
+        self._ledger.current_run("first")
+        return callbacks.first(awaitables)
+
+    def timeout(self, duration: durations.Duration) -> callbacks.Timeout:
+        """`async with self.timeout("1h")`: a deadline that outlives the process. Raises WaitTimeout."""
+        return callbacks.Timeout(self._ledger, durations.seconds(duration))
+
     def saga(self) -> Saga:
         """`async with self.saga() as saga: saga.add(fn, *args)`: undone newest first if the block fails."""
         return Saga(self._ledger)

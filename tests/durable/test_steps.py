@@ -275,3 +275,30 @@ async def test_the_same_call_id_returns_the_recorded_answer(virtual):
     assert await Hotel("h").booked == 1
     with pytest.raises(dotdo.CallIdConflict):
         await Hotel("h").with_options(call_id="req-1").cancel("x")
+
+
+class Racing(DO):
+    async def race(self) -> list:
+        index, value = await self.first(self.sleep("2h"), self.wait_for("go", timeout="1h", default="late"))
+        return [index, value]
+
+    async def limited(self) -> str:
+        try:
+            async with self.timeout("1h"):
+                await self.sleep("2h")
+        except dotdo.WaitTimeout:
+            await self.do(self._note, step_id="after")
+            return "too late"
+        return "in time"
+
+    async def _note(self) -> None:
+        LOG.append("noted")
+
+
+async def test_first_and_timeout_outlive_sleep_and_crash(virtual):
+    execution = await dotdo.start(Racing("r").race)
+    await virtual.advance("31m")
+    assert virtual.host.activations == {}
+    assert await execution.result() == [1, "late"]
+    virtual.crash_after("after")
+    assert await Racing("l").limited() == "too late"
