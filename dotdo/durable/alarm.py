@@ -52,6 +52,11 @@ class Alarm:
         if self.due is not None:
             self._timer = self._ledger.activation.host.clock.call_at(self.due, self._fire)
 
+    @property
+    def next_due(self) -> float | None:
+        """When the entity must be awake for its alarm; a handler that runs is an execution with a time of its own."""
+        return None if self.is_running and not self._was_changed else self.due
+
     def disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -85,10 +90,28 @@ class Alarm:
             return
         self.is_running = True
         self._was_changed = False
-        info = AlarmInfo(self._asked, self._tries, self._tries > 0)
+        info = self._info()
         ledger.run_internal(
             f"alarm-{self._asked!r}-{self._tries}", "alarm", handler(ledger.activation.instance, info), self._succeeded, self._failed
         )
+
+    def _info(self) -> AlarmInfo:
+        return AlarmInfo(self._asked, self._tries, self._tries > 0)
+
+    def again(self) -> tuple[Any, Callable[[BaseException | None], None]]:
+        """The handler's coroutine for a replay of its execution, and what ends it."""
+        handler = self._ledger.activation.spec.alarm
+        if handler is None:
+            raise LookupError("the class has no `alarm` method any more")
+        self.is_running = True
+        self._was_changed = False
+        return handler(self._ledger.activation.instance, self._info()), self._ended
+
+    def _ended(self, error: BaseException | None) -> None:
+        if error is None:
+            self._succeeded()
+        else:
+            self._failed(error)
 
     def _succeeded(self) -> None:
         """In the transaction of the handler's last turn."""
@@ -117,7 +140,7 @@ def set_alarm(ledger: Ledger, due: float) -> None:
 
 def get_alarm(ledger: Ledger) -> float | None:
     """When the alarm is due."""
-    return None if ledger.alarm.is_running and not ledger.alarm._was_changed else ledger.alarm.due
+    return ledger.alarm.next_due
 
 
 def delete_alarm(ledger: Ledger) -> None:

@@ -63,7 +63,9 @@ class Ledger:
 
     def wake(self) -> None:
         self.outbox.send_all(repeat=True)
-        self.alarm.arm()
+        self.alarm.is_running = any(row.method == "alarm" for row in self.dormant.values())
+        if not self.alarm.is_running:
+            self.alarm.arm()
         now = self.activation.host.clock.now()
         for row in sorted(self.dormant.values(), key=lambda r: r.ordinal):
             if row.status == "running" or (row.status == "waiting" and row.until is not None and row.until <= now):
@@ -104,7 +106,10 @@ class Ledger:
         run.is_repeat = True
         self.runs[run.id] = run
         try:
-            bound = self.activation.spec.bind(self.activation.instance, row.method, row.payload)
+            if row.method == "alarm":
+                bound, run.on_end = self.alarm.again()
+            else:
+                bound = self.activation.spec.bind(self.activation.instance, row.method, row.payload)
             source = self.activation.spec.source_of(row.method)
         except Exception as error:  # a method that is gone fails the execution, typed
             bound, source = _raise(error), row.source
@@ -556,8 +561,8 @@ class Ledger:
                 self._listeners.setdefault(run.id, []).extend(run.callers)
             self._drop(run)
         self.runs.clear()
-        if self.alarm.due is not None:
-            times.append(self.alarm.due)
+        if self.alarm.next_due is not None:
+            times.append(self.alarm.next_due)
         self._cancel_timers()
         self.outbox.forget_acked()
         self._retain()

@@ -59,7 +59,6 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
         self.is_abandoned = False
         self.waits_for: Any = None
         self.on_return: Callable[[Ending, Any], Callable[[], None] | None] | None = None
-        tasks._register_task(self)
 
     def start_now(self) -> None:
         """Run the first turn at once, from where we stand; in the next pass of the loop if that is inside another task."""

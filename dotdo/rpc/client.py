@@ -73,7 +73,6 @@ class Client:
         if future is None:
             node.future = future = self._loop.create_future()
             self.waiting += 1
-            future.add_done_callback(self._answered)
             arrived = node.slot
             if arrived is not None:
                 self._settle(node, *arrived)
@@ -84,9 +83,6 @@ class Client:
 
     def result(self, node: Node, timeout_s: float | None) -> Any:
         raise RuntimeError(f"{node.text}.result() blocks, and an event loop is running here: await it instead")
-
-    def _answered(self, _future: Any) -> None:
-        self.waiting -= 1
 
     def _bridge(self, node: Node, owner: Any) -> Awaitable[Any]:
         """A promise made on another loop (or without one) is awaited here."""
@@ -195,11 +191,14 @@ class Client:
             return
         if node.future is None:
             node.slot = (kind, value)
-        elif not node.future.done():
+        else:
             self._settle(node, kind, value)
 
     def _settle(self, node: Node, kind: int, value: Any) -> None:
         future = node.future
+        self.waiting -= 1
+        if future.done():
+            return
         try:
             if kind == frames.REJECT:
                 future.set_exception(decode_error(value))

@@ -302,3 +302,28 @@ async def test_first_and_timeout_outlive_sleep_and_crash(virtual):
     assert await execution.result() == [1, "late"]
     virtual.crash_after("after")
     assert await Racing("l").limited() == "too late"
+
+
+class Alarmed(DO):
+    rings: int = 0
+
+    async def arm(self) -> None:
+        self.storage.set_alarm("1h")
+
+    async def alarm(self, info) -> None:
+        await self.do(self._ring, step_id="ring")
+        await self.sleep("1h")
+        self.rings += 10
+
+    async def _ring(self) -> None:
+        LOG.append("ring")
+        self.rings += 1
+
+
+async def test_an_alarm_handler_is_durable_like_any_method(virtual):
+    await Alarmed("a").arm()
+    virtual.crash_after("ring")
+    await virtual.advance("3h")
+    await virtual.advance("3h")
+    assert await Alarmed("a").rings == 11
+    assert LOG == ["ring"]
