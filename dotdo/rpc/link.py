@@ -148,6 +148,9 @@ class Link(asyncio.Protocol):
                     return
         finally:
             self._is_connecting = False
+            if self._transport is None and self._pending and not self._is_closed:
+                # a dying host's backlog took the connection and dropped it before we were done here
+                self._loop.call_later(CONNECT_RETRY_SECONDS, self._connect)
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport

@@ -152,3 +152,21 @@ async def test_the_channel_survives_hostile_bytes(rt):
 
 class _Sink(asyncio.Protocol):
     pass
+
+
+async def test_a_connection_that_is_lost_while_it_is_made_is_made_again(rt):
+    connect = rt.router.connect
+    attempts = []
+
+    async def flaky(host, protocol):
+        transport = await connect(host, protocol)
+        attempts.append(host)
+        if len(attempts) < 4:
+            transport.close()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return transport
+
+    rt.router.connect = flaky
+    assert await asyncio.wait_for(Person("p").greet("again"), 5) == "hello again"
+    assert len(attempts) == 4
