@@ -135,6 +135,7 @@ class Runtime:
         self._engine.start()
         self.router = self._engine.router
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = weakref.WeakKeyDictionary()
+        self._latest: Client | None = None
         self._background: _Background | None = None
         self._background_caller: _BackgroundCaller | None = None
         self._lock = threading.Lock()
@@ -142,11 +143,15 @@ class Runtime:
     def caller(self) -> callers.Caller:
         """The caller for the code that runs now."""
         loop = asyncio._get_running_loop()
+        client = self._latest
+        if client is not None and client.loop is loop:
+            return client
         if loop is None:
             return self.background()
         client = self._clients.get(loop)
         if client is None:
             client = self._clients[loop] = Client(self.router, loop)
+        self._latest = client
         return client
 
     def background(self) -> _BackgroundCaller:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from dotdo.durable.run import Run
 
 CALL_ID_LENGTH_MAX = 100
+
+_NONE = codec.encode(None)
 
 
 def derived_id(parent: str, place: str) -> str:
@@ -50,7 +52,7 @@ class Outgoing:
         self.operation: CallOperation | None = None
         self.reply: tuple[bool, bytes] | None = None
         self.is_sent = False
-        self.waiters: list[Callable[[bool, bytes], None]] = []
+        self.waiters: list[Callable[[bool, bytes], None]] | None = None
 
 
 class EntityCaller:
@@ -59,13 +61,16 @@ class EntityCaller:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.activation = ledger.activation
+        self._origin = [ledger.activation.spec.noun, ledger.activation.id]
 
     # -- Caller -------------------------------------------------------------------------------------------------
 
     def record(self, node: Node) -> None:
         turn, task = self.ledger.current("a call")
         run: Run | None = task.run
-        member = next((op for op in reversed(node.path) if isinstance(op, str)), "item")
+        member = node.path[-1]
+        if not isinstance(member, str):
+            member = next((op for op in reversed(node.path) if isinstance(op, str)), "item")
         name = f"{node.noun}.{member}"
         branch = task.branch
         key = None if run is None or branch.in_step else branch.key(name)
@@ -128,9 +133,10 @@ class EntityCaller:
             else:
                 direct.append(node)
         if direct:
-            turn.then(lambda: self._send_when_safe(direct))
+            turn.calls = direct
 
-    def _send_when_safe(self, nodes: list[Node]) -> None:
+    def send_when_safe(self, nodes: list[Node]) -> None:
+        """The turn that made these calls is committed: they go once the commit is safe."""
         gate = self.activation.gate
         if gate.is_open:
             self._send_all(nodes)
@@ -153,31 +159,27 @@ class EntityCaller:
         elif node.has_promises:
             self.activation.host.loop.create_task(self._fill_then_send(node))
         else:
-            self._send_to(node, node.noun, node.entity_id, list(node.path), node.payload)
+            self._send_to(node, node.noun, node.entity_id, node.path, node.payload)
 
-    def _send_to(self, node: Node, noun: str, entity_id: str, path: list[Any], payload: bytes | None) -> None:
+    def _send_to(self, node: Node, noun: str, entity_id: str, path: Sequence[Any], payload: bytes | None) -> None:
         run: Run | None = node.slot.run
         activation = self.activation
-        options: dict[str, Any] = {
-            "chain": run.chain if run is not None else [activation.key],
-            "from": [activation.spec.noun, activation.id],
-        }
+        options: dict[str, Any] = {"chain": run.chain if run is not None else [activation.key], "from": self._origin}
+        flags = frames.WANTED
+        if node.is_consumed or (run is not None and run.is_repeat):
+            flags |= frames.REPEAT
         if node.options is not None:
             if node.options.extra:
                 options.update(node.options.extra)
             if node.options.call_id is not None:
                 options["explicit"] = True
         assert node.call_id is not None
-        self.ledger.host.send_call(
-            noun, entity_id, path, payload, call_id=node.call_id, options=options,
-            repeat=run is not None and (run.is_repeat or node.is_consumed),
-            on_reply=lambda kind, value: self._replied(node, kind, value),
-        )  # fmt: skip
+        self.ledger.host.send_call(noun, entity_id, path, payload, flags, node.call_id, options, node)
 
     def _send_on(self, node: Node, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
         """A chain on the result of a call: the base is here."""
         if not ok:
-            self._answered(node, ok, blob)
+            self.answered(node, ok, blob)
             return
         self.activation.host.loop.create_task(self._follow(node, blob))
 
@@ -187,37 +189,40 @@ class EntityCaller:
             if payload is not None and node.has_promises:
                 payload = await follow.fill_promises(payload, self.ledger.host.call_out)
             value = await follow.follow(codec.decode(blob), node.path, payload, self.ledger.host.call_out, node.call_id)
-            self._answered(node, True, codec.encode(value))
+            self.answered(node, True, codec.encode(value))
         except BaseException as error:  # whoever awaits the node gets it
-            self._answered(node, False, encode_error(error))
+            self.answered(node, False, encode_error(error))
 
     async def _fill_then_send(self, node: Node) -> None:
         try:
             assert node.payload is not None
             payload = await follow.fill_promises(node.payload, self.ledger.host.call_out)
         except BaseException as error:  # as above
-            self._answered(node, False, encode_error(error))
+            self.answered(node, False, encode_error(error))
             return
         self._send_to(node, node.noun, node.entity_id, list(node.path), payload)
 
     # -- answers ------------------------------------------------------------------------------------------------
 
-    def _replied(self, node: Node, kind: int, value: Any) -> None:
+    def arrived(self, node: Node, kind: int, value: Any) -> None:
+        """The answer to a node, or word that it may take days."""
         if kind == frames.PARKED:
             operation = node.slot.operation
             if operation is not None:
                 operation.callee_parked()
             return
-        self._answered(node, kind != frames.REJECT, value if value is not None else codec.encode(None))
+        self.answered(node, kind != frames.REJECT, value if value is not None else _NONE)
 
-    def _answered(self, node: Node, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
+    def answered(self, node: Node, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
+        """A node has its outcome."""
         outgoing: Outgoing = node.slot
         if outgoing.reply is not None:
             return
         outgoing.reply = (ok, blob)
-        waiters, outgoing.waiters = outgoing.waiters, []
-        for waiter in waiters:
-            waiter(ok, blob)
+        if outgoing.waiters:
+            waiters, outgoing.waiters = outgoing.waiters, None
+            for waiter in waiters:
+                waiter(ok, blob)
         if outgoing.operation is not None:
             outgoing.operation.answered(ok, blob)
 
@@ -227,18 +232,18 @@ class EntityCaller:
         if outgoing.reply is not None:
             waiter(*outgoing.reply)
         else:
-            outgoing.waiters.append(waiter)
+            outgoing.waiters = [*(outgoing.waiters or ()), waiter]
 
 
 class CallOperation(Operation):
     """An awaited call to another entity."""
 
-    __slots__ = ("_caller", "_is_recorded", "node", "outgoing")
+    __slots__ = ("_is_recorded", "caller", "node", "outgoing")
 
     def __init__(self, caller: EntityCaller, node: Node, outgoing: Outgoing) -> None:
         assert outgoing.run is not None
         super().__init__(outgoing.run, outgoing.key or f"call:{node.call_id}", outgoing.name)
-        self._caller = caller
+        self.caller = caller
         self._is_recorded = outgoing.key is not None
         self.node = node
         self.outgoing = outgoing
@@ -248,7 +253,7 @@ class CallOperation(Operation):
         if reply is not None:
             turn.then(lambda: self.answered(*reply))
         elif not self.outgoing.is_sent:
-            turn.then(lambda: self._caller._send_when_safe([self.node]))
+            turn.then(lambda: self.caller.send_when_safe([self.node]))
 
     def answered(self, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
         run = self.run

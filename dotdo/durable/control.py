@@ -294,7 +294,7 @@ def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: byt
     for run in ledger.runs.values():
         for operation in list(run.operations.values()):
             if isinstance(operation, CallOperation) and operation.node.call_id == call_id:
-                operation._caller._answered(operation.node, ok, blob)
+                operation.caller.answered(operation.node, ok, blob)
 
     def take() -> Callable[[], None]:
         journal.take(file, sender, number)

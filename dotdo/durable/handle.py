@@ -130,7 +130,7 @@ def control_call(stub: Any, verb: str, *args: Any) -> Any:
     """The promise of a control call."""
     noun, entity_id = stub._do_target_
     node = Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None)
-    promise = CallPromise(stub, None, ("!", verb))
+    promise = CallPromise((noun, entity_id), None, None, ("!", verb))
     promise._do_node = node
     node.promise = weakref.ref(promise)
     callers.current().record(node)
@@ -149,8 +149,7 @@ def starting(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The promise of starting `method(*args, **kwargs)`."""
     options = getattr(method, "_do_options", None)
     call_id = options.call_id if options is not None else None
-    extended = type(method)(method._do_root, method._do_base, method._do_path, CallOptions(call_id, None, {"start": True}))
-    return extended(*args, **kwargs)
+    return method._do_with(CallOptions(call_id, None, {"start": True}))(*args, **kwargs)
 
 
 def complete(callback_id: str, value: Any = None) -> Any:

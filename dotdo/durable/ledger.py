@@ -47,6 +47,8 @@ class Ledger:
         self.caller = EntityCaller(self)
         self.alarm = Alarm(self)
         self.runs_changed = False
+        self._queue_max = activation.spec.options.max_queue or activation.host.settings.max_queue
+        self._own_chain = [activation.key]
         self._ordinal = 0
         self._pins: set[Any] = set()
         activation.context.run(CALLER.set, self.caller)
@@ -128,50 +130,42 @@ class Ledger:
     def accept(self, call: IncomingCall) -> None:
         """Begin to handle a call now; the input gate is open."""
         try:
-            self._accept(call)
+            path = call.path
+            head = path[0]
+            if head == "!":
+                control.answer(self, call)
+            elif call.payload is None or len(path) != 1 or not isinstance(head, str):
+                self._read(call)
+            elif not (call.is_repeat or call.is_explicit) or not self._answered(call, call.call_id, head):
+                self._begin(call, head)
         except Exception as error:  # whatever is wrong with a call is its caller's to know
             call.reject_error(error)
 
-    def _accept(self, call: IncomingCall) -> None:
-        path = call.path
-        head = path[0] if path else None
-        if head == "!":
-            control.answer(self, call)
-            return
+    def _begin(self, call: IncomingCall, method: str) -> None:
+        """Run the method's first turn."""
         activation = self.activation
-        if call.payload is None:
-            self._read(call)
+        if len(self.runs) >= self._queue_max and activation.key not in call.chain and self._unparked() >= self._queue_max:
+            call.reject_error(activation.overloaded(self._queue_max))
             return
-        if len(path) != 1 or not isinstance(head, str):
-            self._read(call)
-            return
-        call_id = call.call_id
-        if (call.is_repeat or call.is_explicit) and self._answered(call, call_id, head):
-            return
-        limit = activation.spec.options.max_queue or activation.host.settings.max_queue
-        if len(self.runs) >= limit and activation.key not in call.chain and self._unparked() >= limit:
-            call.reject_error(activation.overloaded(limit))
-            return
-        coroutine = activation.spec.bind(activation.instance, head, call.payload)
-        run = Run(self, call_id, head, call.payload)
-        run.chain = [*call.chain, activation.key]
-        run.is_repeat = call.is_repeat
+        spec = activation.spec
+        coroutine = spec.bind(activation.instance, method, call.payload)
+        run = Run(self, call.call_id, method, call.payload)
+        run.chain = [*call.chain, activation.key] if call.chain else self._own_chain
         run.caller_key = call.record_key
+        run.started_at = activation.used_at
+        if call.is_repeat:
+            run.is_repeat = True
         if call.is_explicit:
-            run.what = _what(head, call.payload)
-        run.started_at = activation.host.clock.now()
-        run.source = activation.spec.source_of(head)
+            run.what = _what(method, call.payload)
         options = call.options
-        if options:
-            if options.get("start"):
-                run.must_be_journaled()
-                self._announce_start(run, call)
-            sender = options.get("sender")
-            if sender is not None:
-                run.sender = (sender, options["number"])
-        if not (options and options.get("start")):
+        if options is not None and "sender" in options:
+            run.sender = (options["sender"], options["number"])
+        if options is not None and options.get("start"):
+            run.must_be_journaled()
+            self._announce_start(run, call)
+        else:
             run.callers.append(call)
-        self.runs[call_id] = run
+        self.runs[run.id] = run
         run.start(coroutine, now=True)
 
     def _announce_start(self, run: Run, call: IncomingCall) -> None:
@@ -298,15 +292,11 @@ class Ledger:
 
     # -- turns --------------------------------------------------------------------------------------------------
 
-    def turn_begins(self, turn: Turn) -> None:
-        task = turn.task
-        assert task is not None
-        run: Run | None = task.run
-        if run is None:
-            return
+    def turn_begins(self, turn: Turn, task: EntityTask) -> None:
         turn.position = position = task.branch.next_position()
-        if run.records:
-            record = run.records.get(position)
+        records = task.run.records
+        if records:
+            record = records.get(position)
             if record is not None:
                 turn.record = record
                 turn.view = self.activation.fields.enter_view(record.reads)
@@ -323,23 +313,22 @@ class Ledger:
         if run is None:
             return ending, outcome
         run.turn_ran()
-        file = self.activation.file
-        wrote = file.has_writes and not replayed
         suspended = ending is Ending.SUSPENDED
-        if task.on_return is not None and not suspended:
+        if task is run.main and not suspended:
+            if run.announce is not None and not run.is_journaled:
+                run.begin_journal()
+            run.main_ends(turn, ending, outcome)
+            if ending is Ending.RAISED:
+                ending, outcome = Ending.RETURNED, None
+        elif task.on_return is not None and not suspended:
             run.drop_notes_of(task.branch.path)
             done = task.on_return(ending, outcome)
             if done is not None:
                 turn.then(done)
             if ending is Ending.RAISED:
                 ending, outcome = Ending.RETURNED, None
-        elif task is run.main and not suspended:
-            if run.announce is not None and not run.is_journaled:
-                run.begin_journal()
-            run.main_ends(turn, ending, outcome)
-            if ending is Ending.RAISED:
-                ending, outcome = Ending.RETURNED, None
         elif not replayed:
+            wrote = self.activation.file.has_writes
             run.note_turn(turn, wrote=wrote)
             if self.activation.in_transaction:
                 return ending, outcome
@@ -353,13 +342,18 @@ class Ledger:
         return ending, outcome
 
     def turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
-        if turn.effects:
+        if turn.calls is not None:
+            self.caller.send_when_safe(turn.calls)
+        if turn.effects is not None:
             turn.run_effects()
-        self.outbox.send_new()
+        if turn.finished is not None:
+            run, blob, ok = turn.finished
+            run.has_ended(blob, ok)
+        if self.outbox.has_new:
+            self.outbox.send_new()
 
-    def turn_settled(self, turn: Turn) -> None:
-        run: Run | None = turn.task.run if turn.task is not None else None
-        if run is not None and run.is_journaled and run.operations:
+    def turn_settled(self, run: Run) -> None:
+        if run.operations:
             self.may_be_parked(run)
 
     # -- what user code asks ------------------------------------------------------------------------------------

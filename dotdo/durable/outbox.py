@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
+from dotdo.rpc import frames
 from dotdo.storage import journal
 
 if TYPE_CHECKING:
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
     from dotdo.entity.activation import Activation
 
 _COUNTER = "outbox"
+
+
+class _Delivery:
+    """Receives the acknowledgement of one message."""
+
+    __slots__ = ("_outbox", "_seq")
+
+    def __init__(self, outbox: Outbox, seq: int) -> None:
+        self._outbox = outbox
+        self._seq = seq
+
+    def replied(self, kind: int, _value: Any) -> None:
+        if kind != frames.PARKED:
+            self._outbox.was_acked(self._seq)
 
 
 class Outbox:
@@ -30,6 +45,11 @@ class Outbox:
         self._unacked: dict[int, tuple[str, str, bytes]] = {}
         self._acked: list[int] = []
         self._is_stopped = False
+
+    @property
+    def has_new(self) -> bool:
+        """True if the turn that ends sent something."""
+        return bool(self._fresh)
 
     @property
     def is_empty(self) -> bool:
@@ -87,12 +107,11 @@ class Outbox:
             noun, entity_id, message = self._unacked[seq]
             path, payload, call_id = codec.decode(message)  # type: ignore[misc]
             options = {"sender": key, "number": seq, "chain": []}
-            self._host.send_oneway(
-                noun, entity_id, path, payload, call_id=call_id, options=options, repeat=repeat,  # type: ignore[has-type]
-                on_ack=lambda seq=seq: self._was_acked(seq),  # type: ignore[misc]
-            )  # fmt: skip
+            flags = frames.ONEWAY | (frames.REPEAT if repeat else 0)
+            self._host.send_call(noun, entity_id, path, payload, flags, call_id, options, _Delivery(self, seq))  # type: ignore[has-type]
 
-    def _was_acked(self, seq: int) -> None:
+    def was_acked(self, seq: int) -> None:
+        """The receiver has the message."""
         if self._is_stopped or self._unacked.pop(seq, None) is None:
             return
         self._acked.append(seq)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from dotdo.rpc.link import Receiver
 from dotdo.rpc.server import IncomingCall
 
 
@@ -15,29 +16,14 @@ class LedgerHost(Protocol):
         self,
         noun: str,
         entity_id: str,
-        path: list[Any],
+        path: Sequence[Any],
         payload: bytes | None,
-        *,
+        flags: int,
         call_id: str,
         options: dict[str, Any],
-        repeat: bool,
-        on_reply: Callable[[int, Any], None],
+        receiver: Receiver,
     ) -> None:
-        """Call an entity, here or elsewhere; replies as on a link."""
-
-    def send_oneway(
-        self,
-        noun: str,
-        entity_id: str,
-        path: list[Any],
-        payload: bytes,
-        *,
-        call_id: str,
-        options: dict[str, Any],
-        repeat: bool,
-        on_ack: Callable[[], None],
-    ) -> None:
-        """Deliver a message of an outbox."""
+        """Call an entity, here or elsewhere; `flags` are those of a CALL, replies come as on a link."""
 
     async def call_out(self, noun: str, entity_id: str, path: list[Any], payload: bytes | None, call_id: str | None) -> bytes:
         """Call any entity; its encoded value."""

@@ -203,6 +203,7 @@ class Run:
         self._must_journal = False
         options = {"chain": self.chain, "what": self.what, "caller": list(self.caller_key) if self.caller_key else None}
         file = self.activation.file
+        self.source = self.activation.spec.source_of(self.method)
         row = RunRow(
             self.id, self.ledger.next_ordinal(), self.method, self.payload, "running", self.attempt, self.source,
             self.started_at, None, None, None, None, None,
@@ -386,11 +387,12 @@ class Run:
 
     def main_ends(self, turn: Turn, ending: Ending, outcome: Any) -> None:
         """The method returned or raised: add its outcome to the turn's transaction, or begin its undos."""
-        leftover = [key for key in self._order if not key.startswith("undo|")]
-        if leftover and self.is_journaled and not self.source_changed and not self.is_cancelling:
-            self._order = deque(leftover)
-            turn.then(self.report_mismatch)
-            return
+        if self._order and not self.source_changed and not self.is_cancelling:
+            leftover = [key for key in self._order if not key.startswith("undo|")]
+            if leftover:
+                self._order = deque(leftover)
+                turn.then(self.report_mismatch)
+                return
         error: BaseException | None = None
         blob = b""
         if ending is Ending.RETURNED:
@@ -448,9 +450,10 @@ class Run:
             caller, seq = self.caller_key
             journal.put_call(file, caller, seq, self.what, blob, now)
             self.ledger.forget_answered(caller, self.callers)
-        turn.then(lambda: self._ended(blob, ok))
+        turn.finished = (self, blob, ok)
 
-    def _ended(self, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
+    def has_ended(self, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
+        """The outcome is committed: the run is over, its callers are answered."""
         self.ledger.retire(self, blob, ok)
         if self.is_journaled:
             for task in list(self.tasks):
@@ -473,9 +476,6 @@ class Run:
                 call.resolve(blob)
             else:
                 call.reject(blob)
-
-    def task_ended(self, task: EntityTask) -> None:
-        self.tasks.discard(task)
 
     # -- parking ------------------------------------------------------------------------------------------------
 

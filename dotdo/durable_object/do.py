@@ -75,9 +75,6 @@ class DO:
             raise TypeError("DO itself has no entities: subclass it")
         return stubs._new(cls._do_stub_class_, cls._do_spec_.noun, check_id(entity_id), None)
 
-    def __init__(self, entity_id: str) -> None:
-        """`Order("o1")` gives a stub; the entity itself comes into being when it is first called."""
-
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_") or name in self._do_spec_.fields or isinstance(getattr(type(self), name, None), property):
             object.__setattr__(self, name, value)

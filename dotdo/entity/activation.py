@@ -14,7 +14,6 @@ and the next call starts from the last safe commit.
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -89,7 +88,8 @@ class Activation:
         self.error: BaseException | None = None
         self.abort_error: BaseException | None = None
         self.idle_timer: Any = None
-        self._thread = threading.get_ident()
+        self._slot = host.slot
+        self._mark = host.slot.mark_of(self.key) if host.slot is not None else b""
         self.ledger = make_ledger(self)
 
     def __repr__(self) -> str:
@@ -205,7 +205,9 @@ class Activation:
             context=self.context.copy(),
             hold=hold,
         )
-        self.task_started(task)
+        self.tasks.add(task)
+        if run is not None:
+            run.tasks.add(task)
         return task
 
     def task_started(self, task: EntityTask) -> None:
@@ -214,18 +216,30 @@ class Activation:
             task.run.tasks.add(task)
 
     def task_ended(self, task: EntityTask) -> None:
-        self.tasks.discard(task)
+        tasks = self.tasks
+        tasks.discard(task)
         if task.run is not None:
-            task.run.task_ended(task)
-        if not self.tasks:
-            self.fields.release_containers()
-            self.host.touched(self)
+            task.run.tasks.discard(task)
+        if not tasks:
+            if self.fields.held:
+                self.fields.release_containers()
+            if self.idle_timer is None:
+                self.host.touched(self)
 
-    def admits(self, task: EntityTask) -> bool:
-        if self.committing or self.turn is not None or self.state is State.ENDED:
-            return False
+    def begin_turn(self, task: EntityTask) -> Turn | None:
         hold = self.hold
-        return hold is None or task.hold is hold
+        if self.turn is not None or self.committing or self.state is State.ENDED or (hold is not None and task.hold is not hold):
+            return None
+        turn = Turn(task)
+        if task.is_abandoned:
+            turn.dropped = True
+        self.turn = self.fields.turn = turn
+        self.host.turns_run += 1
+        if self._slot is not None:
+            self._slot.begin(self._mark)
+        if task.run is not None:
+            self.ledger.turn_begins(turn, task)
+        return turn
 
     def wait_turn(self, task: EntityTask, error: BaseException | None) -> None:
         if self.state is not State.ENDED:
@@ -233,63 +247,65 @@ class Activation:
             if self.turn is not None:
                 self.host.loop.call_soon(self._drain)
 
-    def begin_turn(self, task: EntityTask) -> Turn:
-        turn = Turn(task)
-        turn.dropped = task.is_abandoned
-        self.turn = self.fields.turn = turn
-        self.host.turn_begins(self.key)
-        self.ledger.turn_begins(turn)
-        return turn
+    def admits(self, task: EntityTask) -> bool:
+        """True if the task's next turn may begin now."""
+        if self.committing or self.turn is not None or self.state is State.ENDED:
+            return False
+        hold = self.hold
+        return hold is None or task.hold is hold
+
+    def _end(self) -> None:
+        self.turn = self.fields.turn = None
+        if self._slot is not None:
+            self._slot.end()
 
     def end_turn(self, turn: Turn, ending: Ending, outcome: Any) -> None:
         """Commit what the turn wrote, or undo it, and settle its task."""
         task = turn.task
         assert task is not None
         if self.abort_error is not None or self.state is State.ENDED:
-            self.turn = self.fields.turn = None
-            self.host.turn_ends()
+            self._end()
             self._break(self.abort_error or StorageError(f"{self.key} has ended"))
             return
+        fields = self.fields
         try:
             if turn.view is not None:
-                self.fields.leave_view(turn.view)
+                fields.leave_view(turn.view)
             elif turn.dropped:
-                self.fields.dirty.clear()
+                fields.dirty.clear()
             elif ending is Ending.RAISED or ending is Ending.CANCELLED:
                 if not self.in_transaction:
                     self.roll_back()
-            else:
+            elif fields.dirty or fields.held:
                 try:
                     self.flush_fields()
                 except Exception as error:  # a bad container value is the user's error, thrown at the await
                     self.roll_back()
-                    turn.nodes = turn.effects = None
+                    turn.nodes = turn.calls = turn.effects = None
                     if ending is Ending.SUSPENDED:
-                        self.turn = self.fields.turn = None
-                        self.host.turn_ends()
+                        self._end()
                         self.host.loop.call_soon(task._Task__step, error, context=task._context)
                         return
                     ending, outcome = Ending.RAISED, error
             ending, outcome = self.ledger.turn_ends(turn, ending, outcome)
         except BaseException as error:  # the runtime's own failure must not leave callers hanging
-            self.turn = self.fields.turn = None
+            self._end()
             self._break(error)
             return
-        self.turn = self.fields.turn = None
-        self.host.turn_ends()
-        if self.in_transaction or not self.file.has_writes:
+        self._end()
+        if not self.file.has_writes or self.in_transaction:
             self._turn_committed(turn, ending, outcome)
-            return
-        self._commit(lambda: self._turn_committed(turn, ending, outcome))
+        else:
+            self._commit(lambda: self._turn_committed(turn, ending, outcome))
 
     def _turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
         self.ledger.turn_committed(turn, ending, outcome)
         task = turn.task
         if task is not None:
             task.settle(ending, outcome)
-            self.ledger.turn_settled(turn)
-        if self.file.wants_checkpoint and not self.in_transaction and not self.committing and self.state is State.ACTIVE:
-            self._checkpoint()
+            run = task.run
+            if run is not None and run.is_journaled:
+                self.ledger.turn_settled(run)
         if self.waiting or self.queue:
             self._drain()
 
@@ -347,6 +363,8 @@ class Activation:
         self.fields.committed()
         self.request_sync()
         done()
+        if file.wants_checkpoint and not self.in_transaction and not self.committing and self.state is State.ACTIVE:
+            self._checkpoint()
 
     def request_sync(self) -> None:
         """Tell the gate of the commit just made and have it synced."""

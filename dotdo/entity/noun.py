@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from dotdo.entity.fields import FieldSpec, specs_of
 from dotdo.errors import CodecError, DefinitionError, NoSuchMember
 from dotdo.names import check_noun
 from dotdo.rpc.follow import CallOut, follow
+from dotdo.rpc.promise import NO_ARGUMENTS
 
 if TYPE_CHECKING:
     from dotdo.entity.activation import Activation
@@ -69,6 +70,7 @@ class Member:
     required: int = 0
     allowed: int = 0
     signature: inspect.Signature | None = None
+    is_coroutine: bool = False
 
     def check_arguments(self, where: str, args: tuple[Any, ...] | list[Any], kwargs: dict[str, Any]) -> None:
         """Raise TypeError, as the call itself would, if the arguments do not fit."""
@@ -98,8 +100,8 @@ class Members(dict[str, Member]):
 
     def check_call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Before a call is sent: does the method exist, and do the arguments fit?"""
-        member = self.find(name)
-        if member.kind == "method":
+        member = self.get(name) or self.find(name)
+        if member.kind == "method" and (kwargs or not member.required <= len(args) <= member.allowed):
             member.check_arguments(f"{self.noun}.{name}", args, kwargs)
 
     def check_read(self, name: Any) -> None:
@@ -144,17 +146,20 @@ class NounSpec:
 
     def bind(self, instance: Any, method: str, payload: bytes | None) -> Any:
         """The coroutine of a call. Raises NoSuchMember, TypeError, CodecError."""
-        member = self.members.find(method)
-        if member.kind != "method":
+        member = self.members.get(method) or self.members.find(method)
+        function = member.function
+        if function is None:
             raise NoSuchMember(f"{self.noun}.{method} is a {member.kind}, not a method: read it without calling it")
+        if payload == NO_ARGUMENTS and not member.required:
+            return function(instance) if member.is_coroutine else _call_plain(function, instance, [], {})
         args, kwargs = _arguments(payload)
-        member.check_arguments(f"{self.noun}.{method}", args, kwargs)
-        assert member.function is not None
-        if inspect.iscoroutinefunction(member.function):
-            return member.function(instance, *args, **kwargs)
-        return _call_plain(member.function, instance, args, kwargs)
+        if kwargs or not member.required <= len(args) <= member.allowed:
+            member.check_arguments(f"{self.noun}.{method}", args, kwargs)
+        if member.is_coroutine:
+            return function(instance, *args, **kwargs)
+        return _call_plain(function, instance, args, kwargs)
 
-    async def read(self, instance: Any, path: list[Any], payload: bytes | None, call_out: CallOut, call_id: str) -> Any:
+    async def read(self, instance: Any, path: Sequence[Any], payload: bytes | None, call_out: CallOut, call_id: str) -> Any:
         """A property path, or a call on what it leads to."""
         name = path[0]
         if not isinstance(name, str):
@@ -205,7 +210,8 @@ def _method(cls: type, name: str, function: Callable[..., Any]) -> Member:
             unlimited = True
         elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
             required = 1_000_000
-    return Member("method", function, required, 1_000_000 if unlimited and required < 1_000_000 else allowed, signature)
+    most = 1_000_000 if unlimited and required < 1_000_000 else allowed
+    return Member("method", function, required, most, signature, inspect.iscoroutinefunction(function))
 
 
 def _arguments(payload: bytes | None) -> tuple[list[Any], dict[str, Any]]:

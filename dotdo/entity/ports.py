@@ -19,6 +19,19 @@ from dotdo.storage.sync_pool import SyncPool
 
 if TYPE_CHECKING:
     from dotdo.entity.activation import Activation
+    from dotdo.entity.task import EntityTask
+
+
+class TurnSlot(Protocol):
+    """Where it stands, for whoever looks after a death, whose turn was running."""
+
+    def mark_of(self, key: str) -> bytes:
+        """What `begin` takes for this entity; made once."""
+
+    def begin(self, mark: bytes) -> None:
+        """An entity's code is about to hold the loop."""
+
+    def end(self) -> None: ...
 
 
 class EntityHost(Protocol):
@@ -29,14 +42,11 @@ class EntityHost(Protocol):
     settings: Settings
     sync_pool: SyncPool
     env: Any
+    turns_run: int
+    slot: TurnSlot | None
 
     def run_in_worker(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
         """Run a blocking job on a worker thread; `done` is called on the loop."""
-
-    def turn_begins(self, key: str) -> None:
-        """An entity's code is about to hold the loop."""
-
-    def turn_ends(self) -> None: ...
 
     def activation_ended(self, activation: Activation, error: BaseException | None) -> None:
         """The activation is gone (hibernated, aborted or broken); what comes next for its key starts anew."""
@@ -57,7 +67,8 @@ class Ledger(Protocol):
     def accept(self, call: IncomingCall) -> None:
         """Begin to handle one call, now."""
 
-    def turn_begins(self, turn: Turn) -> None: ...
+    def turn_begins(self, turn: Turn, task: EntityTask) -> None:
+        """A turn of a call: is it on record?"""
 
     def turn_ends(self, turn: Turn, ending: Ending, outcome: Any) -> tuple[Ending, Any]:
         """Add the turn's rows to the batch; what it returns is how the task is settled."""
@@ -65,8 +76,8 @@ class Ledger(Protocol):
     def turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
         """The turn's writes are in the file: let out what it asked for."""
 
-    def turn_settled(self, turn: Turn) -> None:
-        """The turn's task is settled: a call may have come to rest."""
+    def turn_settled(self, run: Any) -> None:
+        """A task of an execution is settled: it may have come to rest."""
 
     def fail_all(self, error: BaseException) -> None:
         """The activation broke: everyone waiting gets the error, every coroutine is dropped."""

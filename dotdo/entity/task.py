@@ -18,13 +18,16 @@ from typing import Any, Protocol
 
 from dotdo.entity.turn import Branch, Ending, Turn
 
+_PENDING = futures._PENDING  # type: ignore[attr-defined]
+
 
 class TurnKeeper(Protocol):
     """Who says whether a task may run now, and what the end of its turn does."""
 
-    def admits(self, task: EntityTask) -> bool: ...
+    def begin_turn(self, task: EntityTask) -> Turn | None:
+        """The task's next turn; None if the input gate keeps it out for now."""
+
     def wait_turn(self, task: EntityTask, error: BaseException | None) -> None: ...
-    def begin_turn(self, task: EntityTask) -> Turn: ...
     def end_turn(self, turn: Turn, ending: Ending, outcome: Any) -> None: ...
     def task_started(self, task: EntityTask) -> None: ...
     def task_ended(self, task: EntityTask) -> None: ...
@@ -32,6 +35,13 @@ class TurnKeeper(Protocol):
 
 class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-Python task is asyncio's, but unnamed in typeshed
     """One task of an entity. Created by the runtime for a call, by the task factory for what user code starts."""
+
+    _num_cancels_requested = 0
+    _must_cancel = False
+    _fut_waiter: Any = None
+    is_abandoned = False
+    waits_for: Any = None
+    on_return: Callable[[Ending, Any], Callable[[], None] | None] | None = None
 
     def __init__(
         self,
@@ -43,22 +53,22 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
         run: Any,
         context: Context,
         hold: Any = None,
-        name: str | None = None,
+        name: str = "entity-task",
     ) -> None:
-        futures._PyFuture.__init__(self, loop=loop)  # type: ignore[attr-defined]
-        self._name = name or "entity-task"
-        self._num_cancels_requested = 0
-        self._must_cancel = False
-        self._fut_waiter = None
+        # What the constructors of asyncio's future and task set, without their checks: this runs once per call.
+        self._loop = loop
+        self._callbacks: list[Any] = []
         self._coro = coroutine
         self._context = context
+        self._name = name
         self.keeper = keeper
         self.branch = branch
         self.run = run
         self.hold = hold
-        self.is_abandoned = False
-        self.waits_for: Any = None
-        self.on_return: Callable[[Ending, Any], Callable[[], None] | None] | None = None
+
+    def __del__(self) -> None:
+        if self._Future__log_traceback:
+            futures._PyFuture.__del__(self)  # type: ignore[attr-defined]
 
     def start_now(self) -> None:
         """Run the first turn at once, from where we stand; in the next pass of the loop if that is inside another task."""
@@ -79,10 +89,11 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
             self._loop.call_soon(self._Task__step, error, context=self._context)
 
     def _Task__step(self, exc: BaseException | None = None) -> None:  # asyncio's private name, overridden on purpose
-        if self.done():
+        if self._state != _PENDING:
             return
         keeper = self.keeper
-        if not keeper.admits(self):
+        turn = keeper.begin_turn(self)
+        if turn is None:
             keeper.wait_turn(self, exc)
             return
         if self._must_cancel:
@@ -91,7 +102,6 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
             self._must_cancel = False
         self._fut_waiter = None
         loop = self._loop
-        turn = keeper.begin_turn(self)
         outcome: Any
         tasks._enter_task(loop, self)
         try:
@@ -112,7 +122,7 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
 
     def settle(self, ending: Ending, outcome: Any) -> None:
         """Do what asyncio does at the end of a step: keep the result, or wait for the future that was yielded."""
-        if self.done():
+        if self._state != _PENDING:
             return
         if ending is Ending.SUSPENDED:
             self._wait_for(outcome)
@@ -123,16 +133,13 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
                 self._must_cancel = False
                 futures._PyFuture.cancel(self, msg=self._cancel_message)  # type: ignore[attr-defined]
             else:
-                self.set_result_of_task(outcome)
+                futures._PyFuture.set_result(self, outcome)  # type: ignore[attr-defined]
         elif ending is Ending.CANCELLED:
             self._cancelled_exc = outcome
             futures._PyFuture.cancel(self)  # type: ignore[attr-defined]
         else:
             futures._PyFuture.set_exception(self, outcome)  # type: ignore[attr-defined]
         self.keeper.task_ended(self)
-
-    def set_result_of_task(self, value: Any) -> None:
-        futures._PyFuture.set_result(self, value)  # type: ignore[attr-defined]
 
     def _wait_for(self, yielded: Any) -> None:
         loop = self._loop
@@ -177,7 +184,7 @@ def factory(
         run=parent.run,
         context=context if context is not None else parent._context.copy(),
         hold=parent.hold,
-        name=options.get("name"),
+        name=options.get("name") or "entity-task",
     )
     task.is_abandoned = parent.is_abandoned
     parent.keeper.task_started(task)

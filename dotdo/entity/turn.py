@@ -108,7 +108,20 @@ class TurnRecord:
 class Turn:
     """The running turn of an entity."""
 
-    __slots__ = ("dropped", "effects", "nodes", "position", "reads", "record", "result_index", "results", "task", "view")
+    __slots__ = (
+        "calls",
+        "dropped",
+        "effects",
+        "finished",
+        "nodes",
+        "position",
+        "reads",
+        "record",
+        "result_index",
+        "results",
+        "task",
+        "view",
+    )
 
     def __init__(self, task: EntityTask | None) -> None:
         self.task = task
@@ -116,10 +129,12 @@ class Turn:
         self.results: list[Any] | None = None
         self.effects: list[Callable[[], None]] | None = None
         self.nodes: list[Any] | None = None
+        self.calls: list[Any] | None = None
         self.position: Position = _NOWHERE
         self.record: TurnRecord | None = None
         self.result_index = 0
         self.view: Any = None
+        self.finished: Any = None
         self.dropped = False
 
     @property

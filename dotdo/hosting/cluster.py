@@ -135,7 +135,7 @@ class HostProcess:
         router = ClusterRouter(plan.owners, plan.sockets, plan.token)
         host = self._host = Host(
             plan.settings, folder, plan.shards, plan.name, clock=SystemClock(self._loop), loop=self._loop, router=router,
-            token=plan.token, env=plan.env, mark_turn=slot.mark,
+            token=plan.token, env=plan.env, slot=slot,
         )  # fmt: skip
         await host.start(dead_key, deaths)
         path = plan.sockets[plan.name]
@@ -143,7 +143,7 @@ class HostProcess:
             os.unlink(path)
         await self._loop.create_unix_server(host.session, path, backlog=512)
         os.chmod(path, 0o600)
-        slot.mark("")
+        slot.end()
         Watchdog(slot, plan.settings.max_turn_s, self._turn_limit).start()
 
     def _turn_limit(self, key: str) -> float | None:

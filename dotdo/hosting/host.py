@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,15 +21,16 @@ from dotdo.config import Settings
 from dotdo.durable.ledger import Ledger
 from dotdo.entity import task as tasks
 from dotdo.entity.activation import Activation, State
+from dotdo.entity.ports import TurnSlot
 from dotdo.errors import DotdoError, NoSuchMember, Quarantined, StorageError
 from dotdo.hosting import catalog
 from dotdo.hosting.data_folder import DataFolder
 from dotdo.hosting.shard_index import ShardIndex
 from dotdo.hosting.shards import Shard, shard_of
-from dotdo.names import key_of, split_key
+from dotdo.names import check_id, key_of, split_key
 from dotdo.rpc import frames
-from dotdo.rpc.client import decode_error
-from dotdo.rpc.link import Link, Router
+from dotdo.rpc.client import Answer
+from dotdo.rpc.link import Link, Receiver, Router
 from dotdo.rpc.server import IncomingCall, ServerSession
 from dotdo.storage import paths
 from dotdo.storage.disk import REAL, Disk
@@ -49,34 +50,34 @@ SUSPECT_WAITS_SECONDS = 2.0
 class LocalCall(IncomingCall):
     """A call between two entities of one host: no frame, the same meaning."""
 
-    __slots__ = ("_on_reply",)
+    __slots__ = ("_receiver",)
 
     def __init__(
         self,
         host: Host,
         noun: str,
         entity_id: str,
-        path: list[Any],
+        path: Sequence[Any],
         payload: bytes | None,
         flags: int,
         call_id: str,
         options: dict[str, Any],
-        on_reply: Callable[[int, Any], None],
+        receiver: Receiver,
     ) -> None:
         super().__init__(host, 0, noun, entity_id, path, payload, flags, call_id, options)
-        self._on_reply = on_reply
+        self._receiver = receiver
 
     def resolve(self, blob: bytes) -> None:
-        self._on_reply(frames.ACK if self.is_oneway else frames.RESOLVE, blob)
+        self._receiver.replied(frames.ACK if self.is_oneway else frames.RESOLVE, blob)
 
     def reject(self, blob: bytes) -> None:
-        self._on_reply(frames.ACK if self.is_oneway else frames.REJECT, blob)
+        self._receiver.replied(frames.ACK if self.is_oneway else frames.REJECT, blob)
 
     def ack(self) -> None:
-        self._on_reply(frames.ACK, None)
+        self._receiver.replied(frames.ACK, None)
 
     def parked(self, execution_id: str) -> None:
-        self._on_reply(frames.PARKED, execution_id)
+        self._receiver.replied(frames.PARKED, execution_id)
 
 
 class Host:
@@ -95,7 +96,7 @@ class Host:
         token: str = "",
         env: Any = None,
         disk: Disk = REAL,
-        mark_turn: Callable[[str], None] | None = None,
+        slot: TurnSlot | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -116,6 +117,8 @@ class Host:
         self.suspects: dict[str, float] = {}
         self.sessions: set[Any] = set()
         self.turns_run = 0
+        self._born = int(clock.now() * 1000)
+        self._calls_out = 0
         self._disk = disk
         self._router = router
         self._numbers = shards
@@ -128,7 +131,7 @@ class Host:
         self._wakes: dict[str, Any] = {}
         self._wake_timer: Any = None
         self._is_stopping = False
-        self._mark_turn = mark_turn
+        self.slot: TurnSlot | None = slot
         self._evicting = False
         self._background: set[asyncio.Task[Any]] = set()
         self._stopped: asyncio.Future[None] | None = None
@@ -305,22 +308,26 @@ class Host:
     def deliver(self, call: IncomingCall) -> None:
         """Give a call to its entity, waking it if it sleeps."""
         activation = self.activations.get((call.noun, call.entity_id))
-        if activation is None:
-            if call.noun == CONTROL_NOUN:
-                self._spawn(self._control(call))
+        if activation is not None:
+            activation.deliver(call)
+        elif call.noun == CONTROL_NOUN:
+            self._spawn(self._control(call))
+        else:
+            self._deliver_to_sleeper(call)
+
+    def _deliver_to_sleeper(self, call: IncomingCall) -> None:
+        try:
+            key = key_of(call.noun, check_id(call.entity_id))
+            if key in self.quarantine:
+                raise Quarantined(f"{key} is quarantined: {self.quarantine[key]}")
+            until = self.suspects.get(key)
+            if until is not None and until > self.clock.now():
+                self.clock.call_at(until, lambda: self.deliver(call))
                 return
-            key = key_of(call.noun, call.entity_id)
-            try:
-                if key in self.quarantine:
-                    raise Quarantined(f"{key} is quarantined: {self.quarantine[key]}")
-                until = self.suspects.get(key)
-                if until is not None and until > self.clock.now():
-                    self.clock.call_at(until, lambda: self.deliver(call))
-                    return
-                activation = self._activate(call.noun, call.entity_id)
-            except DotdoError as error:
-                call.reject_error(error)
-                return
+            activation = self._activate(call.noun, call.entity_id)
+        except DotdoError as error:
+            call.reject_error(error)
+            return
         activation.deliver(call)
 
     def _activate(self, noun: str, entity_id: str) -> Activation:
@@ -346,89 +353,39 @@ class Host:
         self,
         noun: str,
         entity_id: str,
-        path: list[Any],
-        payload: bytes | None,
-        *,
-        call_id: str,
-        options: dict[str, Any],
-        repeat: bool,
-        on_reply: Callable[[int, Any], None],
-    ) -> None:
-        flags = frames.WANTED | (frames.REPEAT if repeat else 0)
-        if self._is_mine(noun, entity_id):
-            self.deliver(LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, on_reply))
-            return
-        self._send_on_link(noun, entity_id, path, payload, flags, call_id, options, on_reply)
-
-    def send_oneway(
-        self,
-        noun: str,
-        entity_id: str,
-        path: list[Any],
-        payload: bytes,
-        *,
-        call_id: str,
-        options: dict[str, Any],
-        repeat: bool,
-        on_ack: Callable[[], None],
-    ) -> None:
-        flags = frames.ONEWAY | (frames.REPEAT if repeat else 0)
-
-        def on_reply(kind: int, _value: Any) -> None:
-            if kind != frames.PARKED:
-                on_ack()
-
-        if self._is_mine(noun, entity_id):
-            self.deliver(LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, on_reply))
-        else:
-            self._send_on_link(noun, entity_id, path, payload, flags, call_id, options, on_reply)
-
-    def _is_mine(self, noun: str, entity_id: str) -> bool:
-        if (noun, entity_id) in self.activations:
-            return True
-        return shard_of(key_of(noun, entity_id), self.folder.shards) in self._shards
-
-    def _send_on_link(
-        self,
-        noun: str,
-        entity_id: str,
-        path: list[Any],
+        path: Sequence[Any],
         payload: bytes | None,
         flags: int,
-        call_id: str | None,
-        options: dict[str, Any] | None,
-        on_reply: Callable[[int, Any], None],
+        call_id: str,
+        options: dict[str, Any],
+        receiver: Receiver,
     ) -> None:
-        name = self._router.host_of(noun, entity_id)
-        link = self._links.get(name)
-        if link is None:
-            link = self._links[name] = Link(self._router, name, self.client_id, "host", self.loop)
-        link.send([frames.CALL, link.next_seq(), noun, entity_id, path, payload, flags, call_id, options], on_reply)
+        """A call of an entity or an outbox: given to its entity here, or sent to the host that has it."""
+        activation = self.activations.get((noun, entity_id))
+        if activation is not None:
+            activation.deliver(LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, receiver))
+        elif shard_of(key_of(noun, entity_id), self.folder.shards) in self._shards:
+            self.deliver(LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, receiver))
+        else:
+            name = self._router.host_of(noun, entity_id)
+            link = self._links.get(name)
+            if link is None:
+                link = self._links[name] = Link(self._router, name, self.client_id, "host", self.loop)
+            link.send([frames.CALL, link.next_seq(), noun, entity_id, path, payload, flags, call_id, options], receiver)
 
     async def call_out(self, noun: str, entity_id: str, path: list[Any], payload: bytes | None, call_id: str | None) -> bytes:
         """Call any entity, here or on another host; its encoded value."""
-        future: asyncio.Future[bytes] = self.loop.create_future()
-
-        def on_reply(kind: int, value: Any) -> None:
-            if future.done() or kind == frames.PARKED:
-                return
-            if kind == frames.REJECT:
-                future.set_exception(decode_error(value))
-            else:
-                future.set_result(value if value is not None else codec.encode(None))
-
-        number = call_id or f"{self.client_id}/{id(future):x}.{self.turns_run}"
-        self.send_call(
-            noun,
-            entity_id,
-            path,
-            payload,
-            call_id=number,
-            options={"from": [CONTROL_NOUN, self.host_id]} if call_id is None else {},
-            repeat=call_id is not None,
-            on_reply=on_reply,
-        )
-        return await future
+        answer = Answer(self.loop)
+        flags = frames.WANTED
+        options: dict[str, Any] = {}
+        if call_id is None:
+            self._calls_out += 1
+            call_id = f"{self.client_id}/{self._born:x}.{self._calls_out}"
+            options["from"] = [CONTROL_NOUN, self.host_id]
+        else:
+            flags |= frames.REPEAT
+        self.send_call(noun, entity_id, path, payload, flags, call_id, options, answer)
+        return await answer.future
 
     def listeners_of(self, key: str) -> dict[str, list[IncomingCall]]:
         return self._listeners.setdefault(key, {})
@@ -469,15 +426,6 @@ class Host:
             self.loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:
             _log.debug("the loop was closed while a worker ran")
-
-    def turn_begins(self, key: str) -> None:
-        self.turns_run += 1
-        if self._mark_turn is not None:
-            self._mark_turn(key)
-
-    def turn_ends(self) -> None:
-        if self._mark_turn is not None:
-            self._mark_turn("")
 
     def touched(self, activation: Activation) -> None:
         if activation.idle_timer is None and activation.state is State.ACTIVE:

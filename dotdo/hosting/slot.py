@@ -34,7 +34,6 @@ class Slot:
             file.truncate(SLOT_BYTES)
             self._map = mmap.mmap(file.fileno(), SLOT_BYTES)
         self.turns = 0
-        self.is_active = False
 
     def last_words(self, now: float) -> tuple[str, int]:
         """The key in whose turn the host before this one died ("" if in none), and how often in a row."""
@@ -66,17 +65,24 @@ class Slot:
         except (OSError, ValueError):
             return []
 
-    def mark(self, key: str) -> None:
-        """A turn of `key` begins; "" when it ends."""
-        if key:
-            data = key.encode()[: SLOT_BYTES - 3]
-            self._map[1 : 3 + len(data)] = len(data).to_bytes(2, "big") + data
-            self._map[0] = 1
-            self.turns += 1
-            self.is_active = True
-        else:
-            self._map[0] = 2
-            self.is_active = False
+    def mark_of(self, key: str) -> bytes:
+        """What the slot holds while a turn of this entity runs."""
+        data = key.encode()[: SLOT_BYTES - 3]
+        return b"\x01" + len(data).to_bytes(2, "big") + data
+
+    def begin(self, mark: bytes) -> None:
+        """A turn begins; `mark` is `mark_of` its entity."""
+        self.turns += 1
+        self._map[: len(mark)] = mark
+
+    def end(self) -> None:
+        """The turn ends."""
+        self._map[0] = 2
+
+    @property
+    def is_active(self) -> bool:
+        """True while a turn runs."""
+        return self._map[0] == 1
 
     def clear(self) -> None:
         """The host ends in good order."""

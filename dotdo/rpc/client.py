@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -31,8 +30,9 @@ class Client:
 
     def __init__(self, router: Router, loop: asyncio.AbstractEventLoop) -> None:
         self._router = router
-        self._loop = loop
-        self._thread = threading.get_ident()
+        self.loop = loop
+        self._call_soon = loop.call_soon
+        self._create_future = loop.create_future
         self.client_id = new_client_id()
         self._links: dict[str, Link] = {}
         self._recorded: list[Node] = []
@@ -40,11 +40,7 @@ class Client:
         self._waits_a_pass = False
         self._next_seq = 1
         self.waiting = 0
-        self.on_waiting: Callable[[], None] = _nothing
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+        self.on_waiting: Callable[[], None] | None = None
 
     # -- Caller -------------------------------------------------------------------------------------------------
 
@@ -58,7 +54,7 @@ class Client:
         if not self._is_scheduled:
             self._is_scheduled = True
             self._waits_a_pass = False
-            self._loop.call_soon(self._tick)
+            self._call_soon(self._tick)
 
     def pull(self, node: Node) -> Awaitable[Any]:
         owner = node.owner
@@ -71,14 +67,14 @@ class Client:
         node.is_wanted = True
         future = node.future
         if future is None:
-            node.future = future = self._loop.create_future()
+            node.future = future = self._create_future()
             self.waiting += 1
-            arrived = node.slot
-            if arrived is not None:
-                self._settle(node, *arrived)
+            if node.slot is not None:
+                self._settle(node, *node.slot)
             elif node.options is not None and node.options.timeout_s is not None:
                 self._limit(node, node.options.timeout_s)
-            self.on_waiting()
+            if self.on_waiting is not None:
+                self.on_waiting()
         return future  # type: ignore[no-any-return]
 
     def result(self, node: Node, timeout_s: float | None) -> Any:
@@ -90,7 +86,7 @@ class Client:
         async def get() -> Any:
             return await owner.pull(node)
 
-        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(get(), owner.loop), loop=self._loop)
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(get(), owner.loop), loop=self.loop)
 
     def _limit(self, node: Node, timeout_s: float) -> None:
         future = node.future
@@ -99,55 +95,62 @@ class Client:
             if not future.done():
                 future.set_exception(CallTimeout(f"{node.text} gave no answer within {timeout_s} s; it may still run"))
 
-        handle = self._loop.call_later(timeout_s, expire)
+        handle = self.loop.call_later(timeout_s, expire)
         future.add_done_callback(lambda _f: handle.cancel())
 
     # -- sending ------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        if not self._waits_a_pass and any(not node.is_wanted for node in self._recorded):
-            self._waits_a_pass = True
-            self._loop.call_soon(self._tick)
-            return
+        recorded = self._recorded
+        if not self._waits_a_pass:
+            for node in recorded:
+                if not node.is_wanted:
+                    self._waits_a_pass = True
+                    self._call_soon(self._tick)
+                    return
         self._is_scheduled = False
-        recorded, self._recorded = self._recorded, []
-        sent: dict[int, tuple[Link, int]] = {}
+        self._recorded = []
+        links: set[Link] = set()
+        sent: dict[Node, Link] | None = {} if len(recorded) > 1 else None
         for node in recorded:
             try:
-                self._send(node, sent)
+                link = self._send(node, sent)
             except DotdoError as error:
-                self._arrived(node, frames.REJECT, codec.encode(error))
-        for link in {id(link): link for link, _ in sent.values()}.values():
+                self.arrived(node, frames.REJECT, codec.encode(error))
+                continue
+            if link is not None:
+                links.add(link)
+                if sent is not None:
+                    sent[node] = link
+        for link in links:
             link.flush()
 
-    def _send(self, node: Node, sent: dict[int, tuple[Link, int]]) -> None:
+    def _send(self, node: Node, sent: dict[Node, Link] | None) -> Link | None:
+        """Give the node to its host's link; None if it does not travel (now). `sent` is what this tick has sent."""
         options = node.options
-        explicit = options.call_id if options is not None else None
-        extra = dict(options.extra) if options is not None and options.extra else None
+        explicit = extra = None
+        if options is not None:
+            explicit, extra = options.call_id, options.extra
         flags = frames.PROMISES if node.has_promises else 0
         if node.is_wanted or node.is_held:
             flags |= frames.WANTED
         elif node.is_consumed or node.payload is None:
-            return
+            return None
         elif node.children == 0:
             flags |= frames.ONEWAY
         if node.is_consumed:
             flags |= frames.REPEAT
-        path = list(node.path)
         base = node.base
-        message: list[Any]
         if base is None:
             link = self.link(self._router.host_of(node.noun, node.entity_id))
-            message = [frames.CALL, node.seq, node.noun, node.entity_id, path, node.payload, flags, explicit, extra]
-        else:
-            place = sent.get(id(base))
-            if place is None:
-                self._loop.create_task(self._follow_late(node, base))
-                return
-            link, base_seq = place
-            message = [frames.PIPE, node.seq, base_seq, path, node.payload, flags, explicit, extra]
-        sent[id(node)] = (link, node.seq)
-        link.send(message, lambda kind, value: self._arrived(node, kind, value))
+            link.post([frames.CALL, node.seq, node.noun, node.entity_id, node.path, node.payload, flags, explicit, extra], node)
+            return link
+        base_link = sent.get(base) if sent is not None else None
+        if base_link is None:
+            self.loop.create_task(self._follow_late(node, base))
+            return None
+        base_link.post([frames.PIPE, node.seq, base.seq, node.path, node.payload, flags, explicit, extra], node)
+        return base_link
 
     async def _follow_late(self, node: Node, base: Node) -> None:
         """A chain on a result that is here already, or on its way."""
@@ -155,38 +158,29 @@ class Client:
             value = await self.pull(base)
             result = await follow(value, node.path, node.payload, self.call_out, node.call_id)
         except BaseException as error:  # it belongs to whoever awaits the node
-            self._arrived(node, frames.REJECT, _encode_error(error))
+            self.arrived(node, frames.REJECT, _encode_error(error))
             return
-        self._arrived(node, frames.RESOLVE, codec.encode(result))
+        self.arrived(node, frames.RESOLVE, codec.encode(result))
 
     async def call_out(self, noun: str, entity_id: str, path: list[Any], payload: bytes | None, call_id: str | None) -> bytes:
         """One call that is not a user's node; its encoded value."""
         link = self.link(self._router.host_of(noun, entity_id))
-        future: asyncio.Future[bytes] = self._loop.create_future()
+        answer = Answer(self.loop)
         seq = self._next_seq
         self._next_seq += 1
-
-        def on_reply(kind: int, value: Any) -> None:
-            if future.done() or kind == frames.PARKED:
-                return
-            if kind == frames.REJECT:
-                future.set_exception(decode_error(value))
-            else:
-                future.set_result(value)
-
-        link.send([frames.CALL, seq, noun, entity_id, path, payload, frames.WANTED, call_id, None], on_reply)
-        return await future
+        link.send([frames.CALL, seq, noun, entity_id, path, payload, frames.WANTED, call_id, None], answer)
+        return await answer.future
 
     def link(self, host: str) -> Link:
         """The link to a host, made when first needed."""
         link = self._links.get(host)
         if link is None:
-            link = self._links[host] = Link(self._router, host, self.client_id, "client", self._loop)
+            link = self._links[host] = Link(self._router, host, self.client_id, "client", self.loop)
         return link
 
     # -- answers ------------------------------------------------------------------------------------------------
 
-    def _arrived(self, node: Node, kind: int, value: Any) -> None:
+    def arrived(self, node: Node, kind: int, value: Any) -> None:
         if kind == frames.PARKED:
             return
         if node.future is None:
@@ -232,6 +226,26 @@ class Client:
         self._links.clear()
 
 
+class Answer:
+    """Receives one answer as encoded bytes."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.future: asyncio.Future[bytes] = loop.create_future()
+
+    def replied(self, kind: int, value: Any) -> None:
+        if self.future.done() or kind == frames.PARKED:
+            return
+        if kind == frames.REJECT:
+            self.future.set_exception(decode_error(value))
+        else:
+            self.future.set_result(value if value is not None else _NONE)
+
+
+_NONE = codec.encode(None)
+
+
 def decode_error(blob: bytes) -> BaseException:
     """The exception of a REJECT."""
     try:
@@ -248,7 +262,3 @@ def _encode_error(error: BaseException) -> bytes:
         return codec.encode(error)
     except CodecError:
         return codec.encode(RemoteError(f"{type(error).__name__}: {error}"))
-
-
-def _nothing() -> None:
-    return None

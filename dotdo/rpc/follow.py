@@ -7,7 +7,7 @@ programs are run for each element. The host that holds the data does this, so th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from dotdo import codec
@@ -24,7 +24,7 @@ CallOut = Callable[[str, str, list[Any], bytes | None, str | None], Awaitable[by
 
 
 async def follow(
-    value: Any, path: list[Any] | tuple[Any, ...], payload: bytes | None, call_out: CallOut, call_id: str | None = None
+    value: Any, path: Sequence[Any], payload: bytes | None, call_out: CallOut, call_id: str | None = None
 ) -> Any:
     """The value at the end of a path; with a payload the last name is called. Raises NoSuchMember or the callee's error."""
     ops = list(path)

@@ -20,8 +20,14 @@ CONNECT_RETRY_SECONDS = 0.02
 CONNECT_RETRY_SECONDS_MAX = 0.5
 GIVE_UP_SECONDS = 120.0
 
-OnReply = Callable[[int, Any], None]
-"""Called with RESOLVE and a blob, REJECT and a blob, PARKED and an execution id, or ACK and None."""
+_ANSWERS = frozenset({frames.RESOLVE, frames.REJECT, frames.ACK})
+
+
+class Receiver(Protocol):
+    """Who a reply is for."""
+
+    def replied(self, kind: int, value: Any) -> None:
+        """RESOLVE and a blob, REJECT and a blob, PARKED and an execution id, or ACK and None."""
 
 
 class Router(Protocol):
@@ -36,16 +42,6 @@ class Router(Protocol):
         """A connection to a host; raises OSError while there is none."""
 
 
-class Pending:
-    """A message that waits for its answer."""
-
-    __slots__ = ("message", "on_reply")
-
-    def __init__(self, message: list[Any], on_reply: OnReply) -> None:
-        self.message = message
-        self.on_reply = on_reply
-
-
 class Link(asyncio.Protocol):
     """The client's end of a channel."""
 
@@ -57,7 +53,7 @@ class Link(asyncio.Protocol):
         self._loop = loop
         self._transport: Any = None
         self._parser = frames.Parser()
-        self._pending: dict[int, Pending] = {}
+        self._pending: dict[int, tuple[list[Any], Receiver]] = {}
         self._outgoing: list[list[Any]] = []
         self._is_scheduled = False
         self._is_connecting = False
@@ -68,14 +64,18 @@ class Link(asyncio.Protocol):
 
     # -- sending ------------------------------------------------------------------------------------------------
 
-    def send(self, message: list[Any], on_reply: OnReply) -> None:
-        """Send a CALL or a PIPE; its answer comes to `on_reply`."""
-        self._pending[message[1]] = Pending(message, on_reply)
-        self._outgoing.append(message)
-        COUNTERS.calls += 1
+    def send(self, message: list[Any], receiver: Receiver) -> None:
+        """Send a CALL or a PIPE at the end of this pass of the loop; its answer comes to `receiver`."""
+        self.post(message, receiver)
         if not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self.flush)
+
+    def post(self, message: list[Any], receiver: Receiver) -> None:
+        """`send`, for a caller that calls `flush` itself."""
+        self._pending[message[1]] = (message, receiver)
+        self._outgoing.append(message)
+        COUNTERS.calls += 1
 
     def next_seq(self) -> int:
         """A number for a message of a caller that has no numbers of its own."""
@@ -112,7 +112,7 @@ class Link(asyncio.Protocol):
     @property
     def unanswered(self) -> list[list[Any]]:
         """Messages without an answer."""
-        return [pending.message for pending in self._pending.values()]
+        return [message for message, _ in self._pending.values()]
 
     async def drained(self) -> None:
         """Wait until every message has its answer."""
@@ -160,10 +160,10 @@ class Link(asyncio.Protocol):
         fresh = {id(message) for message in self._outgoing}
         self._outgoing = []
         again = []
-        for pending in self._pending.values():
-            if id(pending.message) not in fresh:
-                pending.message[6 if pending.message[0] == frames.CALL else 5] |= frames.REPEAT
-            again.append(pending.message)
+        for message, _ in self._pending.values():
+            if id(message) not in fresh:
+                message[6 if message[0] == frames.CALL else 5] |= frames.REPEAT
+            again.append(message)
         if again:
             self._write(again)
 
@@ -184,8 +184,8 @@ class Link(asyncio.Protocol):
         pending, self._pending = self._pending, {}
         self._outgoing = []
         blob = codec.encode(error)
-        for entry in pending.values():
-            entry.on_reply(frames.REJECT, blob)
+        for _, receiver in pending.values():
+            receiver.replied(frames.REJECT, blob)
         self._wake_drained()
 
     def _wake_drained(self) -> None:
@@ -208,14 +208,14 @@ class Link(asyncio.Protocol):
             COUNTERS.frames_received += 1
             for message in messages:
                 kind = message[0]
-                if kind == frames.PARKED:
-                    entry = pending.get(message[1])
-                    if entry is not None:
-                        entry.on_reply(kind, message[2])
-                elif kind in (frames.RESOLVE, frames.REJECT, frames.ACK):
+                if kind in _ANSWERS:
                     entry = pending.pop(message[1], None)
                     if entry is not None:
-                        entry.on_reply(kind, message[2] if len(message) > 2 else None)
+                        entry[1].replied(kind, message[2] if len(message) > 2 else None)
+                elif kind == frames.PARKED:
+                    entry = pending.get(message[1])
+                    if entry is not None:
+                        entry[1].replied(kind, message[2])
                 elif kind == frames.PING:
                     self._write([[frames.PONG]])
         if self._drained and not pending:

@@ -61,6 +61,10 @@ class Node:
         if base is not None:
             base.children += 1
 
+    def replied(self, kind: int, value: Any) -> None:
+        """The answer, from the link it was sent on."""
+        self.owner.arrived(self, kind, value)
+
     @property
     def is_held(self) -> bool:
         """True while user code holds a promise for this node."""

@@ -20,21 +20,26 @@ from dotdo.rpc.node import CallOptions, Expression, Node, PathOp, path_text
 
 PATH_LENGTH_MAX = 64
 
+NO_ARGUMENTS = codec.encode([[], {}])
+"""The payload of a call without arguments."""
+
 
 class Promise:
     """A property path on an entity or on the result of a call."""
 
-    __slots__ = ("__weakref__", "_do_base", "_do_holds", "_do_node", "_do_options", "_do_path", "_do_root")
+    __slots__ = ("__weakref__", "_do_base", "_do_holds", "_do_members", "_do_node", "_do_options", "_do_path", "_do_target")
 
     def __init__(
         self,
-        root: Any,
+        target: tuple[str, str],
+        members: Any,
         base: Node | None,
         path: tuple[PathOp, ...],
         options: CallOptions | None = None,
         holds: Any = None,
     ) -> None:
-        self._do_root = root
+        self._do_target = target
+        self._do_members = members
         self._do_base = base
         self._do_path = path
         self._do_options = options
@@ -46,10 +51,10 @@ class Promise:
     def _do_extend(self, op: PathOp) -> Promise:
         node = self._do_node
         if node is not None and node.payload is not None:
-            return Promise(self._do_root, node, (op,), holds=self)
+            return Promise(self._do_target, None, node, (op,), None, self)
         if len(self._do_path) >= PATH_LENGTH_MAX:
             raise NoSuchMember(f"the path {self!r} is longer than {PATH_LENGTH_MAX}")
-        return Promise(self._do_root, self._do_base, (*self._do_path, op), self._do_options, holds=self._do_holds)
+        return Promise(self._do_target, self._do_members, self._do_base, (*self._do_path, op), self._do_options, self._do_holds)
 
     def __getattr__(self, name: str) -> Promise:
         if name.startswith(("_", "cr_", "gi_", "ag_")):
@@ -59,8 +64,6 @@ class Promise:
         return self._do_extend(name)
 
     def __getitem__(self, key: Any) -> Promise:
-        if isinstance(key, str):
-            return self._do_extend(["i", codec.encode(key)])
         return self._do_extend(["i", codec.encode(key)])
 
     def map(self, fn: Callable[[Any], Any]) -> Promise:
@@ -70,20 +73,43 @@ class Promise:
 
     def with_options(self, *, call_id: str | None = None, timeout: Any = None) -> Promise:
         """Options for the call that ends this path."""
-        return Promise(self._do_root, self._do_base, self._do_path, make_options(call_id, timeout), holds=self._do_holds)
+        return self._do_with(make_options(call_id, timeout))
+
+    def _do_with(self, options: CallOptions) -> Promise:
+        return Promise(self._do_target, self._do_members, self._do_base, self._do_path, options, self._do_holds)
 
     def __call__(self, *args: Any, **kwargs: Any) -> CallPromise:
-        root = self._do_root
-        if self._do_base is None and len(self._do_path) == 1:
-            check = getattr(type(root), "_do_members_", None)
-            if check is not None:
-                check.check_call(self._do_path[0], args, kwargs)
-        noun, entity_id = root._do_target_
-        return make_call(root, noun, entity_id, self._do_base, self._do_path, args, kwargs, self._do_options, self._do_holds)
+        """Record the call; it goes at the end of the tick, awaited or not."""
+        path = self._do_path
+        members = self._do_members
+        if members is not None and len(path) == 1:
+            members.check_call(path[0], args, kwargs)
+        noun, entity_id = target = self._do_target
+        base = self._do_base
+        has_promises = False
+        if args or kwargs:
+            recording.promises_packed = 0
+            try:
+                payload = codec.encode([[*args], kwargs])
+            except CodecError as error:
+                raise CodecError(f"an argument of {noun}.{path_text(path).lstrip('.')}: {error}") from None
+            has_promises = recording.promises_packed > 0
+        else:
+            payload = NO_ARGUMENTS
+        node = Node(noun, entity_id, base, path, payload, self._do_options)
+        node.has_promises = has_promises
+        promise = CallPromise(target, None, base, path, None, self._do_holds)
+        promise._do_node = node
+        node.promise = weakref.ref(promise)
+        if recording.active is None:
+            callers.current().record(node)
+        else:
+            recording.active.record(node)
+        return promise
 
     @property
     def _do_name_(self) -> str:
-        noun = self._do_root._do_target_[0] if self._do_base is None else ""
+        noun = self._do_target[0] if self._do_base is None else ""
         name = ".".join(op for op in self._do_path if isinstance(op, str))
         return f"{noun}.{name}" if noun else name
 
@@ -92,11 +118,9 @@ class Promise:
     def _do_get_node(self) -> Node:
         node = self._do_node
         if node is None:
-            noun, entity_id = self._do_root._do_target_
-            if self._do_base is None:
-                members = getattr(type(self._do_root), "_do_members_", None)
-                if members is not None:
-                    members.check_read(self._do_path[0])
+            noun, entity_id = self._do_target
+            if self._do_base is None and self._do_members is not None:
+                self._do_members.check_read(self._do_path[0])
             node = Node(noun, entity_id, self._do_base, self._do_path, None, self._do_options)
             node.promise = weakref.ref(self)
             self._do_node = node
@@ -134,7 +158,8 @@ class Promise:
         return id(self)
 
     def __repr__(self) -> str:
-        root = self._do_base.text if self._do_base is not None else repr(self._do_root)
+        noun, entity_id = self._do_target
+        root = self._do_base.text if self._do_base is not None else f"{noun}({entity_id!r})" if noun else "element"
         return f"<promise of {root}{path_text(self._do_path)}>"
 
 
@@ -143,19 +168,19 @@ class CallPromise(Promise, collections.abc.Coroutine[Any, Any, Any]):
 
     __slots__ = ("_do_steps",)
 
-    def send(self, value: Any) -> Any:
+    _do_steps: Generator[Any, None, Any] | None
+
+    def _do_begin(self) -> Generator[Any, None, Any]:
         steps = getattr(self, "_do_steps", None)
         if steps is None:
-            steps = self.__await__()
-            self._do_steps = steps
-        return steps.send(value)
+            self._do_steps = steps = self.__await__()
+        return steps
+
+    def send(self, value: Any) -> Any:
+        return self._do_begin().send(value)
 
     def throw(self, *error: Any) -> Any:
-        steps = getattr(self, "_do_steps", None)
-        if steps is None:
-            steps = self.__await__()
-            self._do_steps = steps
-        return steps.throw(*error)
+        return self._do_begin().throw(*error)
 
     def close(self) -> None:
         steps = getattr(self, "_do_steps", None)
@@ -172,36 +197,6 @@ def make_options(call_id: str | None, timeout: Any) -> CallOptions:
     if call_id is not None and (not isinstance(call_id, str) or not 1 <= len(call_id) <= 200):
         raise ValueError(f"call_id={call_id!r}: a string of 1 to 200 characters")
     return CallOptions(call_id, None if timeout is None else durations.seconds(timeout))
-
-
-def make_call(
-    root: Any,
-    noun: str,
-    entity_id: str,
-    base: Node | None,
-    path: tuple[PathOp, ...],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    options: CallOptions | None,
-    holds: Any = None,
-) -> CallPromise:
-    """Record one call with the current caller."""
-    recording.promises_packed = 0
-    try:
-        payload = codec.encode([list(args), kwargs])
-    except CodecError as error:
-        raise CodecError(f"an argument of {noun}.{path_text(path).lstrip('.')}: {error}") from None
-    node = Node(noun, entity_id, base, path, payload, options)
-    node.has_promises = recording.promises_packed > 0
-    promise = CallPromise(root, base, path, options, holds)
-    promise._do_node = node
-    node.promise = weakref.ref(promise)
-    recorder = recording.active
-    if recorder is not None:
-        recorder.record(node)
-    else:
-        callers.current().record(node)
-    return promise
 
 
 def _pack_promise(promise: Any) -> Any:

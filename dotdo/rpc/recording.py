@@ -15,6 +15,9 @@ from dotdo.rpc.node import Node
 
 INSTRUCTIONS_MAX = 1000
 
+ELEMENT = ("", "")
+"""The target of the stand-in for the element while `fn` is recorded."""
+
 active: Recorder | None = None
 promises_packed = 0
 
@@ -27,15 +30,6 @@ class Reference:
     def __init__(self, index: int, path: list[Any]) -> None:
         self.index = index
         self.path = path
-
-
-class Element:
-    """The stand-in for the element while `fn` is recorded."""
-
-    _do_target_ = ("", "")
-
-    def __repr__(self) -> str:
-        return "element"
 
 
 class Recorder:
@@ -79,7 +73,7 @@ def record_map(fn: Callable[[Any], Any]) -> tuple[list[list[Any]], bytes]:
     recorder = Recorder()
     active = recorder
     try:
-        result = fn(Promise(Element(), None, ()))
+        result = fn(Promise(ELEMENT, None, None, ()))
         template = codec.encode(result)
     finally:
         active = None

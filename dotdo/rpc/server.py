@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from dotdo import codec
-from dotdo.errors import CodecError, DotdoError, RemoteError
-from dotdo.names import check_id
+from dotdo.errors import CodecError, RemoteError
 from dotdo.rpc import follow, frames
 
 _log = logging.getLogger("dotdo.rpc")
@@ -37,7 +36,7 @@ class IncomingCall:
         seq: int,
         noun: str,
         entity_id: str,
-        path: list[Any],
+        path: Sequence[Any],
         payload: bytes | None,
         flags: int,
         call_id: str | None,
@@ -202,15 +201,18 @@ class ServerSession(asyncio.Protocol):
             if message[0] == frames.PIPE:
                 bases = {}
                 break
+        deliver = self._target.deliver
         for message in messages:
             kind = message[0]
             if kind == frames.CALL:
-                _, seq, noun, entity_id, path, payload, flags, call_id, options = message
-                call = self._call(seq, noun, entity_id, path, payload, flags, call_id, options)
+                call = self._call(*message[1:])
                 if bases is not None:
                     call.keeps_outcome = True
-                    bases[seq] = call
-                self._deliver(call, flags)
+                    bases[call.seq] = call
+                if message[6] & frames.PROMISES:
+                    self._spawn(self._fill_then_deliver(call))
+                else:
+                    deliver(call)
             elif kind == frames.PIPE:
                 assert bases is not None
                 self._pipe(message, bases)
@@ -238,23 +240,12 @@ class ServerSession(asyncio.Protocol):
     def _call(self, seq: Any, noun: Any, entity_id: Any, path: Any, payload: Any, flags: Any, call_id: Any, options: Any) -> IncomingCall:
         if (
             type(seq) is not int or type(noun) is not str or type(entity_id) is not str or type(path) is not list
-            or type(flags) is not int or not (payload is None or type(payload) is bytes)
-            or not (call_id is None or type(call_id) is str) or not (options is None or type(options) is dict)
+            or type(flags) is not int or (payload is not None and type(payload) is not bytes)
+            or (call_id is not None and type(call_id) is not str) or (options is not None and type(options) is not dict)
             or not 1 <= len(path) <= PATH_LENGTH_MAX
         ):  # fmt: skip
             raise frames.FrameError("a call is malformed")
         return IncomingCall(self, seq, noun, entity_id, path, payload, flags, call_id, options)
-
-    def _deliver(self, call: IncomingCall, flags: int) -> None:
-        try:
-            check_id(call.entity_id)
-        except DotdoError as error:
-            call.reject_error(error)
-            return
-        if flags & frames.PROMISES:
-            self._spawn(self._fill_then_deliver(call))
-        else:
-            self._target.deliver(call)
 
     def _spawn(self, coroutine: Any) -> None:
         task = self._loop.create_task(coroutine)

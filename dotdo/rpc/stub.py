@@ -7,8 +7,8 @@ class of stubs that is also a subclass of the noun, so `isinstance(Order("o1"), 
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, ClassVar
 
 from dotdo import codec
 from dotdo.errors import CodecError
@@ -25,9 +25,11 @@ stub_classes: dict[str, type[Stub]] = {}
 class Stub:
     """A name for an entity. Make one with `Order("o1")`, or `make_stub("Order", "o1")` where the class is not known."""
 
+    __slots__ = ("_do_options_", "_do_target_")
+
     _do_target_: tuple[str, str]
     _do_options_: CallOptions | None
-    _do_members_: Any = None
+    _do_members_: ClassVar[Any] = None
 
     def __getattribute__(self, name: str) -> Any:
         if name[:1] == "_":
@@ -36,7 +38,7 @@ class Stub:
             raise AttributeError(f"{name!r} is private: only public members of an entity can be reached")
         if name in _LOCAL:
             return _local(self, name)
-        return Promise(self, None, (name,), self._do_options_)
+        return Promise(target_of(self), type(self)._do_members_, None, (name,), options_of(self))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{self!r} is a stub: fields are assigned inside the entity; call a method that sets {name!r}")
@@ -47,7 +49,7 @@ class Stub:
     def __getitem__(self, name: str) -> Promise:
         if not isinstance(name, str):
             raise TypeError(f"{self!r}[...] takes the name of a member")
-        return Promise(self, None, (name,), self._do_options_)
+        return Promise(target_of(self), type(self)._do_members_, None, (name,), options_of(self))
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self
@@ -79,6 +81,13 @@ class Stub:
         return make_stub, self._do_target_
 
 
+# The slots themselves: reading them this way does not go through `__getattribute__`, which every call would pay for.
+target_of: Callable[[Any], tuple[str, str]] = Stub.__dict__["_do_target_"].__get__
+options_of: Callable[[Any], CallOptions | None] = Stub.__dict__["_do_options_"].__get__
+_set_target: Callable[[Any, tuple[str, str]], None] = Stub.__dict__["_do_target_"].__set__
+_set_options: Callable[[Any, CallOptions | None], None] = Stub.__dict__["_do_options_"].__set__
+
+
 def _local(stub: Stub, name: str) -> Any:
     noun, entity_id = stub._do_target_
     if name == "id":
@@ -97,8 +106,8 @@ def _local(stub: Stub, name: str) -> Any:
 
 def _new(cls: type[Stub], noun: str, entity_id: str, options: CallOptions | None) -> Stub:
     stub: Stub = object.__new__(cls)
-    object.__setattr__(stub, "_do_target_", (noun, entity_id))
-    object.__setattr__(stub, "_do_options_", options)
+    _set_target(stub, (noun, entity_id))
+    _set_options(stub, options)
     return stub
 
 
