@@ -66,7 +66,11 @@ class EntityCaller:
     # -- Caller -------------------------------------------------------------------------------------------------
 
     def record(self, node: Node) -> None:
-        turn, task = self.ledger.current("a call")
+        turn = self.activation.turn
+        if turn is None or turn.task is None or turn.dropped:
+            turn, _ = self.ledger.current("a call")
+        task = turn.task
+        assert task is not None
         run: Run | None = task.run
         member = node.path[-1]
         if not isinstance(member, str):
@@ -88,7 +92,7 @@ class EntityCaller:
             self.record(node)
         elif node.owner is not self:
             raise DotdoError(f"{node.text} was made outside {self.activation.key}: a promise cannot be taken across entities")
-        if self.activation.in_transaction:
+        if self.activation.hold is not None and self.activation.in_transaction:
             raise InsideTransaction(f"{node.text} was awaited inside a transaction of {self.activation.key}: await it before or after")
         outgoing: Outgoing = node.slot
         node.is_wanted = True
@@ -139,13 +143,10 @@ class EntityCaller:
         """The turn that made these calls is committed: they go once the commit is safe."""
         gate = self.activation.gate
         if gate.is_open:
-            self._send_all(nodes)
+            for node in nodes:
+                self.send(node)
         else:
-            gate.when_safe(lambda error: None if error else self._send_all(nodes))
-
-    def _send_all(self, nodes: list[Node]) -> None:
-        for node in nodes:
-            self.send(node)
+            gate.when_safe(lambda error: None if error else self.send_when_safe(nodes))
 
     def send(self, node: Node) -> None:
         """Send one call now; its answer is kept for whoever awaits it."""
@@ -252,8 +253,8 @@ class CallOperation(Operation):
         reply = self.outgoing.reply
         if reply is not None:
             turn.then(lambda: self.answered(*reply))
-        elif not self.outgoing.is_sent:
-            turn.then(lambda: self.caller.send_when_safe([self.node]))
+        elif not self.outgoing.is_sent and (turn.nodes is None or turn.is_replayed or self.node not in turn.nodes):
+            turn.then(lambda: self.caller.send_when_safe([self.node]))  # made in an earlier turn, or in one that is replayed
 
     def answered(self, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
         run = self.run

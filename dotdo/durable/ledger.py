@@ -293,7 +293,9 @@ class Ledger:
     # -- turns --------------------------------------------------------------------------------------------------
 
     def turn_begins(self, turn: Turn, task: EntityTask) -> None:
-        turn.position = position = task.branch.next_position()
+        branch = task.branch
+        turn.position = position = (branch.path, branch.passed, branch.since)
+        branch.since += 1
         records = task.run.records
         if records:
             record = records.get(position)
@@ -312,7 +314,7 @@ class Ledger:
             self.caller.place(turn, replayed=replayed)
         if run is None:
             return ending, outcome
-        run.turn_ran()
+        run.quiet = 0
         suspended = ending is Ending.SUSPENDED
         if task is run.main and not suspended:
             if run.announce is not None and not run.is_journaled:

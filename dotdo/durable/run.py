@@ -81,7 +81,8 @@ class Run:
     _asked: dict[str, Operation] = _EMPTY
     _deferred: list[Operation] = _NOTHING
     _held_back: list[Callable[[], None]] = _NOTHING
-    _quiet = 0
+    quiet = 0
+    """Loop passes since the last turn; every turn sets it back to zero."""
     _watching = False
     _mismatch_timer: Any = None
 
@@ -285,10 +286,6 @@ class Run:
             self._asked[operation.key] = operation
         turn.then(self._advance)
 
-    def turn_ran(self) -> None:
-        """A turn of this run ended: a replay that waited for quiet waits anew."""
-        self._quiet = 0
-
     def _advance(self) -> None:
         if not self._recorded or self.is_over:
             return
@@ -296,15 +293,15 @@ class Run:
             self._deliver(self._order[0])
         elif not self._watching:
             self._watching = True
-            self._quiet = 0
+            self.quiet = 0
             self.activation.host.loop.call_soon(self._watch)
 
     def _watch(self) -> None:
         if self.is_over or not self._recorded:
             self._watching = False
             return
-        self._quiet += 1
-        if self._quiet < QUIET_PASSES:
+        self.quiet += 1
+        if self.quiet < QUIET_PASSES:
             self.activation.host.loop.call_soon(self._watch)
             return
         self._watching = False
@@ -351,7 +348,7 @@ class Run:
             self._go_live()
         elif not self._watching and len(self.tasks) > 1:
             self._watching = True
-            self._quiet = 0
+            self.quiet = 0
             self.activation.host.loop.call_soon(self._watch)
 
     def _go_live(self) -> None:

@@ -18,7 +18,10 @@ from typing import Any, Protocol
 
 from dotdo.entity.turn import Branch, Ending, Turn
 
-_PENDING = futures._PENDING  # type: ignore[attr-defined]
+TURNS_AT_ONCE_MAX = 16
+"""So many turns of a task may follow one another, each finding its answer there, before the loop sees to others."""
+
+_PENDING, _FINISHED = futures._PENDING, futures._FINISHED  # type: ignore[attr-defined]
 
 
 class TurnKeeper(Protocol):
@@ -39,6 +42,9 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
     _num_cancels_requested = 0
     _must_cancel = False
     _fut_waiter: Any = None
+    _is_stepping = False
+    _arrived: Any = None
+    """What the turn that has just ended waits for, if it is there already: the next turn follows at once."""
     is_abandoned = False
     waits_for: Any = None
     on_return: Callable[[Ending, Any], Callable[[], None] | None] | None = None
@@ -89,6 +95,19 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
             self._loop.call_soon(self._Task__step, error, context=self._context)
 
     def _Task__step(self, exc: BaseException | None = None) -> None:  # asyncio's private name, overridden on purpose
+        for _ in range(TURNS_AT_ONCE_MAX):
+            self._arrived = None
+            self._is_stepping = True
+            self._turn(exc)
+            self._is_stepping = False
+            arrived = self._arrived
+            if arrived is None:
+                return
+            exc = arrived.exception() if not arrived.cancelled() else self._make_cancelled_error()
+        self._arrived = None
+        self._loop.call_soon(self._Task__step, exc, context=self._context)
+
+    def _turn(self, exc: BaseException | None) -> None:
         if self._state != _PENDING:
             return
         keeper = self.keeper
@@ -132,6 +151,9 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
             if self._must_cancel:
                 self._must_cancel = False
                 futures._PyFuture.cancel(self, msg=self._cancel_message)  # type: ignore[attr-defined]
+            elif not self._callbacks:
+                self._result = outcome
+                self._state = _FINISHED
             else:
                 futures._PyFuture.set_result(self, outcome)  # type: ignore[attr-defined]
         elif ending is Ending.CANCELLED:
@@ -158,6 +180,9 @@ class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-
             problem = f"Task cannot await on itself: {self!r}"
         else:
             yielded._asyncio_future_blocking = False
+            if self._is_stepping and not self._must_cancel and yielded.done():
+                self._arrived = yielded
+                return
             yielded.add_done_callback(self._Task__wakeup, context=self._context)
             self._fut_waiter = yielded
             if self._must_cancel and yielded.cancel(msg=self._cancel_message):

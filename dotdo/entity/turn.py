@@ -74,12 +74,6 @@ class Branch:
         path = self.call_path
         return f"{path}|{step_id}" if count == 1 else f"{path}|{step_id}#{count}"
 
-    def next_position(self) -> Position:
-        """The position of the turn that begins now."""
-        position = (self.path, self.passed, self.since)
-        self.since += 1
-        return position
-
     def pass_operation(self) -> None:
         """A durable operation of this branch has delivered its outcome."""
         self.passed += 1

@@ -45,6 +45,8 @@ WAKE_HORIZON_SECONDS = 3600.0
 WAKE_BATCH = 1000
 DEATHS_BEFORE_QUARANTINE = 3
 SUSPECT_WAITS_SECONDS = 2.0
+NESTED_CALLS_MAX = 8
+"""A call between entities of one host runs within its caller's; a longer chain goes through the loop, not down the stack."""
 
 
 class LocalCall(IncomingCall):
@@ -117,6 +119,7 @@ class Host:
         self.suspects: dict[str, float] = {}
         self.sessions: set[Any] = set()
         self.turns_run = 0
+        self._nested = 0
         self._born = int(clock.now() * 1000)
         self._calls_out = 0
         self._disk = disk
@@ -362,10 +365,16 @@ class Host:
     ) -> None:
         """A call of an entity or an outbox: given to its entity here, or sent to the host that has it."""
         activation = self.activations.get((noun, entity_id))
-        if activation is not None:
-            activation.deliver(LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, receiver))
-        elif shard_of(key_of(noun, entity_id), self.folder.shards) in self._shards:
-            self.deliver(LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, receiver))
+        if activation is not None or shard_of(key_of(noun, entity_id), self.folder.shards) in self._shards:
+            call = LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, receiver)
+            if activation is None or self._nested >= NESTED_CALLS_MAX:
+                self.loop.call_soon(self.deliver, call)
+                return
+            self._nested += 1
+            try:
+                activation.deliver(call)
+            finally:
+                self._nested -= 1
         else:
             name = self._router.host_of(noun, entity_id)
             link = self._links.get(name)

@@ -23,9 +23,7 @@ CallOut = Callable[[str, str, list[Any], bytes | None, str | None], Awaitable[by
 """(noun, id, path, payload, call id) -> the encoded value; raises its error."""
 
 
-async def follow(
-    value: Any, path: Sequence[Any], payload: bytes | None, call_out: CallOut, call_id: str | None = None
-) -> Any:
+async def follow(value: Any, path: Sequence[Any], payload: bytes | None, call_out: CallOut, call_id: str | None = None) -> Any:
     """The value at the end of a path; with a payload the last name is called. Raises NoSuchMember or the callee's error."""
     ops = list(path)
     while True:
