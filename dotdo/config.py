@@ -36,7 +36,7 @@ class Settings:
     call_record_ttl_s: float = 7 * 86400.0
     event_retention_s: float = 7 * 86400.0
     sync_threads: int = 4
-    worker_threads: int = 8
+    worker_threads: int = 4
     log_slow_turn_s: float = 0.1
     ray_options: dict[str, Any] = field(default_factory=dict)
 

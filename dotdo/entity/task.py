@@ -39,6 +39,8 @@ class TurnKeeper(Protocol):
 class EntityTask(tasks._PyTask):  # type: ignore[name-defined,misc]  # the pure-Python task is asyncio's, but unnamed in typeshed
     """One task of an entity. Created by the runtime for a call, by the task factory for what user code starts."""
 
+    _state: str
+    _result: Any
     _num_cancels_requested = 0
     _must_cancel = False
     _fut_waiter: Any = None

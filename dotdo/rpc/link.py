@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from dotdo import codec
 from dotdo.errors import DotdoError, HostLost
 from dotdo.rpc import frames
+from dotdo.rpc.polling import BusyPolling
 from dotdo.rpc.stats import COUNTERS
 
 CONNECT_RETRY_SECONDS = 0.02
@@ -61,6 +62,7 @@ class Link(asyncio.Protocol):
         self._low_water = 0
         self._next_seq = 1
         self._drained: list[asyncio.Future[None]] = []
+        self._polling = BusyPolling(loop)
 
     # -- sending ------------------------------------------------------------------------------------------------
 
@@ -108,6 +110,7 @@ class Link(asyncio.Protocol):
         COUNTERS.frames_sent += 1
         COUNTERS.bytes_sent += len(data)
         self._transport.write(data)
+        self._polling.sent()
 
     @property
     def unanswered(self) -> list[list[Any]]:
@@ -197,6 +200,7 @@ class Link(asyncio.Protocol):
     # -- receiving ----------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        self._polling.received()
         COUNTERS.bytes_received += len(data)
         try:
             received = self._parser.feed(data)

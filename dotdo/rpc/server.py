@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from dotdo import codec
 from dotdo.errors import CodecError, RemoteError
 from dotdo.rpc import follow, frames
+from dotdo.rpc.polling import BusyPolling
 
 _log = logging.getLogger("dotdo.rpc")
 
@@ -151,6 +152,7 @@ class ServerSession(asyncio.Protocol):
         self._is_known = False
         self._sessions = sessions
         self._tasks: set[asyncio.Task[None]] = set()
+        self._polling = BusyPolling(loop)
         self.client_id = ""
         self.low_water = 0
 
@@ -179,6 +181,7 @@ class ServerSession(asyncio.Protocol):
                 self._sessions.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        self._polling.received()
         self._is_reading = True
         try:
             for messages in self._parser.feed(data):
@@ -301,6 +304,7 @@ class ServerSession(asyncio.Protocol):
         replies, self._replies = self._replies, []
         if replies and self._transport is not None:
             self._transport.write(frames.encode(replies))
+            self._polling.sent()
 
 
 def encode_error(error: BaseException) -> bytes:

@@ -22,6 +22,9 @@ class Disk(Protocol):
     def sync_data(self, descriptor: int) -> None:
         """Make a file's content safe (fdatasync). Raises OSError."""
 
+    def write_zeros(self, descriptor: int, start: int, end: int) -> None:
+        """Lengthen a file by zeros, unsynced. Raises OSError."""
+
     def create(self, path: Path, content: bytes) -> None:
         """Make a file with this content, whole or not at all, its content safe. Its name is safe with its folder."""
 
@@ -43,6 +46,9 @@ class RealDisk:
 
     def sync_data(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
+
+    def write_zeros(self, descriptor: int, start: int, end: int) -> None:
+        os.pwrite(descriptor, bytes(end - start), start)
 
     def sync_folder(self, folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -8,8 +8,12 @@ Commits are made with synchronous=OFF: they are in the page cache and survive a 
 a power cut: the -wal's content, and with a new -wal the folder's names. (NORMAL differs in two things only: it syncs a
 new -wal's header by itself, which costs a new entity two syncs more and protects nothing that `sync` does not, since a
 -wal always begins at length zero here; and it syncs around a checkpoint, so `_checkpoint` switches it on.) A commit whose sync failed is still in the -wal and would be read back, so the file remembers how
-long the -wal was at the last commit that a good sync covered, and `discard` cuts back to it. Lengths can be trusted
-because nothing but a commit lengthens the -wal (cache_spill is off) and only `checkpoint` and `close` shorten it, to zero.
+long the -wal was at the last commit that a good sync covered, and `discard` cuts back to it. Lengths are SQLite's own count
+of frames, and can be trusted because only a commit adds frames (cache_spill is off) and only `checkpoint` and `close` take
+them away, all at once.
+
+A -wal that grows is lengthened by zeros ahead of its frames. A sync of bytes that only overwrite costs half of one that
+must make a new length safe as well, and zeros are no frames: recovery stops there, as it does at the end.
 
 SQLite's exclusive lock and the shard's epoch (in `user_version`) keep a second owner out. One connection of one SQLite
 library opens the file; nothing else in the process may open or close it, because closing any descriptor of a file drops
@@ -41,6 +45,9 @@ CACHE_PAGES = 64
 STATEMENTS_CACHED_MAX = 32
 WAL_BYTES_MAX = 4 * 1024 * 1024
 """A -wal longer than this wants a checkpoint at the next quiet moment."""
+
+WRITE_AHEAD_FROM_BYTES, WRITE_AHEAD_BYTES, WRITE_AHEAD_BYTES_MAX, _AHEAD_LOW_BYTES = 8 * 1024, 64 * 1024, 1024 * 1024, 16 * 1024
+"""Zeros go ahead of a -wal that is this long already, so many at first and at most, and again when so few are left."""
 
 _WAL_HEADER_BYTES, _FRAME_BYTES = 32, 24 + PAGE_SIZE
 _TABLE_NAME = re.compile(r"(?:CREATE TABLE|INDEX)(?: IF NOT EXISTS)? (_do_\w+)")
@@ -84,6 +91,9 @@ class EntityFile:
         self._mark = (0, 0)
         """The last commit, and how long the -wal was after it; one tuple, so that a sync on a thread reads both at once."""
         self._safe_wal_bytes = 0
+        self._frames = 0
+        self._wal_end = 0
+        """How long the -wal's file is, frames and zeros."""
         self._sync_lock = threading.Lock()
         """Held by a sync, so that the descriptor is not closed under it."""
         self._is_named = False
@@ -116,7 +126,9 @@ class EntityFile:
                 if not create:
                     raise StorageError(f"{self.path} does not exist")
                 self._create()
-            self._connect()
+                self._connect(is_new=True)
+            else:
+                self._connect(is_new=False)
         except (apsw.Error, OSError, StorageError) as error:
             self._drop_connection()
             raise self._trouble("cannot be opened", error) from error
@@ -133,7 +145,7 @@ class EntityFile:
         self._disk.create(self.path, template())
         self._exists = True
 
-    def _connect(self) -> None:
+    def _connect(self, *, is_new: bool) -> None:
         connection = apsw.Connection(
             str(self.path),
             flags=apsw.SQLITE_OPEN_READWRITE,
@@ -146,6 +158,21 @@ class EntityFile:
         connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         execute = connection.execute
         execute(_SETTINGS).fetchall()  # without reading the rows, apsw stops at the first PRAGMA that gives one
+        if is_new:  # from the template, a moment ago
+            self._tables = {"_do_fields"}
+        else:
+            self._examine(connection)
+        connection.set_wal_hook(self._frames_now)
+        self._authorizer.limit(connection)
+        connection.authorizer = self._authorizer
+        self._execute = connection.cursor().execute
+        if not is_new:
+            self._adopt_wal(connection)
+        forks.watch(self)
+
+    def _examine(self, connection: apsw.Connection) -> None:
+        """Is this file what it should be, and ours? Raises StorageError."""
+        execute = connection.execute
         if execute("PRAGMA application_id").get != APPLICATION_ID:
             raise StorageError(f"{self.path} was not made by dotdo, or is empty; nothing was changed")
         if execute("PRAGMA journal_mode").get != "wal":
@@ -156,11 +183,6 @@ class EntityFile:
         self._epoch_written = stored == self.epoch
         names = execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '_do_*'").fetchall()
         self._tables = {str(name) for (name,) in names}
-        self._authorizer.limit(connection)
-        connection.authorizer = self._authorizer
-        self._execute = connection.cursor().execute
-        self._adopt_wal(connection)
-        forks.watch(self)
 
     def _adopt_wal(self, connection: apsw.Connection) -> None:
         """Make a -wal that was left behind safe, and cut the torn end that recovery did not take."""
@@ -172,9 +194,22 @@ class EntityFile:
             self._disk.sync_data(self._wal_descriptor)
             self._disk.sync_folder(self.path.parent)
         self._is_named = length > 0
-        self._safe_wal_bytes = length
+        self._safe_wal_bytes = self._wal_end = length
+        self._frames = max(frames, 0)
         self._mark = (self.committed, length)
         self.safe = self.committed
+
+    def _frames_now(self, _connection: Any, _name: str, frames: int) -> int:
+        """SQLite has committed and says how many frames the -wal holds."""
+        self._frames = frames
+        return 0
+
+    def _write_ahead(self, length: int) -> None:
+        """Keep zeros ahead of a -wal that grows; on the thread that commits, because SQLite writes there too."""
+        start = max(length, self._wal_end)
+        self._wal_end = start + min(max(length, WRITE_AHEAD_BYTES), WRITE_AHEAD_BYTES_MAX)
+        with contextlib.suppress(OSError):  # a full disk: the frames themselves may still fit
+            self._disk.write_zeros(self._wal_descriptor, start, self._wal_end)
 
     def close(self, *, checkpoint: bool = True) -> None:
         """Make everything safe and close. Blocks. Raises StorageError, the file cut back to its last safe commit then.
@@ -225,7 +260,7 @@ class EntityFile:
             if not self._is_named:
                 self._disk.sync_folder(self.path.parent)
                 self._is_named = True
-            self._safe_wal_bytes = 0
+            self._safe_wal_bytes = self._frames = self._wal_end = 0
             self._mark = (self.committed, 0)
             self.safe = self.committed
 
@@ -371,7 +406,10 @@ class EntityFile:
             if self._wal_descriptor < 0:
                 self._open_wal()
             number = self.committed + 1
-            self._mark = (number, os.lseek(self._wal_descriptor, 0, os.SEEK_END))
+            length = _WAL_HEADER_BYTES + self._frames * _FRAME_BYTES if self._frames else 0
+            self._mark = (number, length)
+            if length > WRITE_AHEAD_FROM_BYTES and length > self._wal_end - _AHEAD_LOW_BYTES and self.durability == "full":
+                self._write_ahead(length)
         except (apsw.Error, OSError, StorageError) as error:
             self.is_broken = True
             raise self._trouble("could not commit", error) from error
@@ -503,6 +541,7 @@ class EntityFile:
         self._epoch_written = self._is_named = False
         self._tables.clear()
         self._mark, self._safe_wal_bytes, self.safe = (self.committed, 0), 0, self.committed
+        self._frames = self._wal_end = 0
         paths = [str(self.path), self._wal_path]  # the file first: with it gone, the -wal is nobody's (see `_create`)
         if isinstance(self.path, LongPath):
             paths.append(str(self.path.id_path))

@@ -44,4 +44,4 @@ async def test_an_entity_that_asks_without_end_lets_others_in(rt):
     while not asking.done():
         others += await Link("c").ping()
     assert await asking == 3000
-    assert others > 50
+    assert others > 10

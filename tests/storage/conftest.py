@@ -72,6 +72,10 @@ class SimulatedDisk(RealDisk):
         if not self.broken_sync:
             self.is_safe(os.readlink(f"/proc/self/fd/{descriptor}"))
 
+    def write_zeros(self, descriptor: int, start: int, end: int) -> None:
+        self.wrote(os.readlink(f"/proc/self/fd/{descriptor}"), start, bytes(end - start))
+        super().write_zeros(descriptor, start, end)
+
     def sync_folder(self, folder: Path) -> None:
         self.before_operation()
         prefix = f"{folder}/"
