@@ -113,6 +113,8 @@ class Activation:
         if error is not None:
             self._break(error)
             return
+        if stored is not None:
+            self.host.file_opened(self)
         try:
             if stored:
                 self.fields.encoded = stored
@@ -311,9 +313,22 @@ class Activation:
 
     def _checkpoint(self) -> None:
         """Empty a long -wal on a worker thread, with the entity held."""
+        self._hold_for(self.file.checkpoint)
+
+    def close_file(self) -> bool:
+        """Close the file of an entity that stays in memory, to save descriptors; False if it is in use."""
+        if self.state is not State.ACTIVE or self.turn is not None or self.committing or self.in_transaction:
+            return False
+        if not self.gate.is_open or self.file.has_writes:
+            return False
+        self._hold_for(lambda: self.file.close(checkpoint=False))
+        return True
+
+    def _hold_for(self, job: Callable[[], None]) -> None:
+        """Run a job on the file on a worker thread, with the entity held."""
         self.committing = True
 
-        def was_emptied(_result: Any, error: BaseException | None) -> None:
+        def was_done(_result: Any, error: BaseException | None) -> None:
             self.committing = False
             if error is not None:
                 self._break(error)
@@ -321,7 +336,7 @@ class Activation:
             self.gate.committed_to(self.file.committed, safe=self.file.safe if self.gate.durable else self.file.committed)
             self._drain()
 
-        self.host.run_in_worker(self.file.checkpoint, was_emptied)
+        self.host.run_in_worker(job, was_done)
 
     def flush_fields(self) -> None:
         """Put changed fields into the transaction that is being put together. Raises what validation raises."""
@@ -348,6 +363,7 @@ class Activation:
                     self._break(error)
                     return
                 self.fields.committed()
+                self.host.file_opened(self)
                 self.gate.committed_to(file.committed, safe=file.safe if self.gate.durable else file.committed)
                 done()
                 if self.waiting or self.queue:

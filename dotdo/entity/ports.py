@@ -51,6 +51,9 @@ class EntityHost(Protocol):
     def activation_ended(self, activation: Activation, error: BaseException | None) -> None:
         """The activation is gone (hibernated, aborted or broken); what comes next for its key starts anew."""
 
+    def file_opened(self, activation: Activation) -> None:
+        """The activation holds its file open from now on; too many open ones close the least recently used."""
+
     def touched(self, activation: Activation) -> None:
         """The activation went from idle to busy or back; its idle clock starts again."""
 

@@ -136,6 +136,8 @@ class Host:
         self._is_stopping = False
         self.slot: TurnSlot | None = slot
         self._evicting = False
+        self._open_files: set[Activation] = set()
+        self._closing = False
         self._background: set[asyncio.Task[Any]] = set()
         self._stopped: asyncio.Future[None] | None = None
         self._by_gate: dict[int, Activation] = {}
@@ -348,7 +350,7 @@ class Host:
         self.activations[(noun, entity_id)] = activation
         self._by_gate[id(activation.gate)] = activation
         activation.open()
-        if len(self.activations) > self._room:
+        if len(self.activations) > self.settings.max_active:
             self._evict()
         return activation
 
@@ -474,11 +476,6 @@ class Host:
 
         activation.hibernate(put)
 
-    @property
-    def _room(self) -> int:
-        """How many may be active: each keeps its file open, so open files bound them as well."""
-        return min(self.settings.max_active, self.settings.max_open)
-
     def _evict(self) -> None:
         """Too many are active: the least recently used idle ones go to sleep."""
         if self._evicting:
@@ -487,20 +484,42 @@ class Host:
 
         def evict() -> None:
             self._evicting = False
-            over = len(self.activations) - self._room
+            room = self.settings.max_active
+            over = len(self.activations) - room
             if over <= 0:
                 return
-            idle = deque(sorted((a for a in self.activations.values() if a.is_idle), key=lambda a: a.used_at))
-            for _ in range(min(over + self._room // 20, len(idle))):
-                self._hibernate(idle.popleft())
+            idle = sorted((a for a in self.activations.values() if a.is_idle), key=lambda a: a.used_at)
+            for activation in idle[: over + room // 20]:
+                self._hibernate(activation)
 
         self.loop.call_soon(evict)
+
+    def file_opened(self, activation: Activation) -> None:
+        self._open_files.add(activation)
+        if len(self._open_files) > self.settings.max_open and not self._closing:
+            self._closing = True
+            self.loop.call_soon(self._close_files)
+
+    def _close_files(self) -> None:
+        """Too many files are open: the least recently used are closed, their entities stay."""
+        self._closing = False
+        over = len(self._open_files) - self.settings.max_open
+        if over <= 0:
+            return
+        wanted = over + self.settings.max_open // 20
+        for activation in sorted(self._open_files, key=lambda a: a.used_at):
+            if not activation.file.is_open or activation.close_file():
+                self._open_files.discard(activation)
+                wanted -= 1
+            if wanted <= 0:
+                return
 
     def activation_ended(self, activation: Activation, error: BaseException | None) -> None:
         place = (activation.spec.noun, activation.id)
         if self.activations.get(place) is activation:
             del self.activations[place]
         self._by_gate.pop(id(activation.gate), None)
+        self._open_files.discard(activation)
         if activation.idle_timer is not None:
             activation.idle_timer.cancel()
             activation.idle_timer = None

@@ -91,6 +91,8 @@ class EntityFile:
         self._mark = (0, 0)
         """The last commit, and how long the -wal was after it; one tuple, so that a sync on a thread reads both at once."""
         self._safe_wal_bytes = 0
+        self._left_wal_bytes = -1
+        """How long the -wal was, all of it safe, when `close` left it; -1 if it did not."""
         self._frames = 0
         self._wal_end = 0
         """How long the -wal's file is, frames and zeros."""
@@ -191,8 +193,10 @@ class EntityFile:
         if length:
             self._open_wal()
             os.ftruncate(self._wal_descriptor, length)
-            self._disk.sync_data(self._wal_descriptor)
-            self._disk.sync_folder(self.path.parent)
+            if length != self._left_wal_bytes:
+                self._disk.sync_data(self._wal_descriptor)
+                self._disk.sync_folder(self.path.parent)
+        self._left_wal_bytes = -1
         self._is_named = length > 0
         self._safe_wal_bytes = self._wal_end = length
         self._frames = max(frames, 0)
@@ -226,8 +230,10 @@ class EntityFile:
             if checkpoint:
                 self._checkpoint(connection)
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)  # lets SQLite remove the empty -wal
-            elif self.durability == "full":
-                self.sync()
+            else:
+                if self.durability == "full":
+                    self.sync()
+                self._left_wal_bytes = self._mark[1]
         except (apsw.Error, OSError, StorageError) as error:
             self.discard()
             raise self._trouble("cannot be checkpointed", error) from error
