@@ -117,6 +117,8 @@ class StepOperation(Operation):
         self.is_parked = False
         self.until = None
         self._attempt += 1
+        if self._attempt > 1:
+            run.is_repeat = True  # what the earlier attempt called may have done its work: callees look up their record
         self._timed_out = False
         self._started = host.clock.now()
         branch = Branch(f"{self.key}@{self._attempt}", call_path=self.key, in_step=True)
