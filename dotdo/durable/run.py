@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
 from dotdo.durable import saga
-from dotdo.durable.operation import Operation
+from dotdo.durable.operation import Operation, is_inner
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Turn, TurnRecord
 from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayMismatch
@@ -70,6 +70,7 @@ class Run:
     undos: list[tuple[str, str, Callable[..., Any]]] = _NOTHING
     records: dict[tuple[str, int, int], TurnRecord] = _EMPTY
     attempts: dict[str, tuple[int, float]] = _EMPTY
+    inner: dict[str, bytes] = _EMPTY
     waits: dict[str, Row] = _EMPTY
     signals: list[tuple[str, bytes]] = _NOTHING
     _must_journal = False
@@ -106,6 +107,7 @@ class Run:
             self.undos = []
             self.records = {}
             self.attempts = {}
+            self.inner = {}
             self.waits = {}
             self.signals = []
             self._last_reads = {}
@@ -148,7 +150,10 @@ class Run:
             self._next_seq = entry.seq + 1
             if entry.turns:
                 self._load_turns(entry.turns)
-            if entry.kind == Kind.STEP:
+            if entry.kind == Kind.STEP and is_inner(entry.key, entry.name):
+                if entry.ok:
+                    self.inner[entry.key] = entry.value or b""
+            elif entry.kind == Kind.STEP:
                 self._recorded[entry.key] = entry
                 self._order.append(entry.key)
                 self.attempts.pop(entry.key, None)
@@ -270,6 +275,10 @@ class Run:
     def begin(self, operation: Operation, turn: Turn) -> None:
         """User code awaits `operation`: answer it from the record, or start it."""
         self.operations[operation.key] = operation
+        kept = self.inner.get(operation.key) if self.inner else None
+        if kept is not None:
+            turn.then(lambda: operation.resolve(True, kept))
+            return
         if not self._recorded:
             operation.start(turn)
             return
