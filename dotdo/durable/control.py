@@ -244,6 +244,9 @@ def _replay(ledger: Ledger, call: IncomingCall, run_id: str, new_id: str) -> Non
 def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
     """Deliver a signal, or the outcome of a callback, once."""
     row = _row(ledger, run_id)
+    if name.startswith("callback:") and (row.ended is not None or _is_answered(ledger, run_id, name)):
+        _say(ledger, call, False)
+        return
     if row.ended is not None:
         raise ExecutionCancelled(f"{ledger.activation.key}!{run_id} has ended ({row.status}): it takes no signals")
     run = ledger.runs.get(run_id)
@@ -277,6 +280,15 @@ def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool
         return wake
 
     ledger.activation.exclusively(keep)
+
+
+def _is_answered(ledger: Ledger, run_id: str, callback: str) -> bool:
+    """True when a callback has its outcome, or is about to get it: then a later one does not count."""
+    run = ledger.runs.get(run_id)
+    if run is not None and any(name == callback for name, _ in run.signals):
+        return True
+    rows = journal.rows_of(ledger.activation.file, run_id)
+    return any((r.kind == Kind.SIGNAL and r.key == callback) or (r.kind == Kind.STEP and r.name == callback) for r in rows)
 
 
 def _after(ledger: Ledger, call: IncomingCall) -> None:

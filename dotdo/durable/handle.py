@@ -154,12 +154,12 @@ def starting(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def complete(callback_id: str, value: Any = None) -> Any:
-    """Resolve a callback, once."""
+    """Resolve a callback, once: True; False if it has its outcome already."""
     return _resolve(callback_id, True, codec.encode(value))
 
 
 def fail(callback_id: str, error: Any) -> Any:
-    """Fail a callback, once: whoever awaits it gets the error."""
+    """Fail a callback, once: whoever awaits it gets the error. As `complete`."""
     problem = error if isinstance(error, BaseException) else CallbackFailed(str(error))
     return _resolve(callback_id, False, codec.encode(problem))
 

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import saga
+from dotdo.durable import saga, waits
 from dotdo.durable.operation import Operation, is_inner
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Turn, TurnRecord
@@ -150,6 +150,8 @@ class Run:
             self._next_seq = entry.seq + 1
             if entry.turns:
                 self._load_turns(entry.turns)
+            if entry.kind == Kind.STEP and self.signals:
+                waits.forget_taken(self.signals, entry)
             if entry.kind == Kind.STEP and is_inner(entry.key, entry.name):
                 if entry.ok:
                     self.inner[entry.key] = entry.value or b""
