@@ -115,13 +115,8 @@ class Ledger:
             bound, source = _raise(error), row.source
         run.source_changed = source != run.source
         run.start(bound, now=False)
-        if run.is_cancelling:
-            self.activation.host.loop.call_soon(self._cancel_main, run)
+        run.watch_for_cancel()
         return run
-
-    def _cancel_main(self, run: Run) -> None:
-        if run.main is not None and not run.main.done():
-            run.main.cancel()
 
     # -- calls in -----------------------------------------------------------------------------------------------
 

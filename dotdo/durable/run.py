@@ -38,6 +38,9 @@ MISMATCH_AFTER_SECONDS = 1.0
 """How long a replay waits for a recorded operation that is not asked for before it reports a mismatch."""
 
 
+_CANCEL = ""
+"""In the order of a replay: the execution was cancelled here."""
+
 _EMPTY: Any = MappingProxyType({})
 _NOTHING: Any = ()
 _NOBODY: Any = []
@@ -84,6 +87,7 @@ class Run:
     _held_back: list[Callable[[], None]] = _NOTHING
     _quiet = 0
     _watching = False
+    _was_cancelled_again = False
     _mismatch_timer: Any = None
 
     def __init__(self, ledger: Ledger, call_id: str, method: str, payload: bytes | None) -> None:
@@ -168,6 +172,8 @@ class Run:
                 self.failed_blob = entry.value
             elif entry.kind == Kind.CANCEL:
                 self.is_cancelling = True
+                self._recorded[_CANCEL] = entry
+                self._order.append(_CANCEL)
             elif entry.kind == Kind.SIGNAL:
                 self.signals.append((entry.key, entry.value or b""))
 
@@ -319,17 +325,52 @@ class Run:
             return
         self._watching = False
         first = self._order[0]
-        if first in self._asked:
+        if first == _CANCEL:
+            self._cancel_again()
+        elif first in self._asked:
             self._deliver(first)
         elif self.source_changed and self._asked:
             self._deliver(next(key for key in self._order if key in self._asked))
         elif self.source_changed and self._deferred:
+            was_cancelled = _CANCEL in self._recorded
             self._recorded.clear()
             self._order.clear()
             self._go_live()
+            if was_cancelled and self.main is not None:
+                self.main.cancel()
         elif self._mismatch_timer is None and not self.trying:
             clock = self.activation.host.clock
             self._mismatch_timer = clock.call_at(clock.now() + MISMATCH_AFTER_SECONDS, self._mismatch)
+
+    def cancel(self) -> None:
+        """Cancel the body; a replay first comes to where the execution stands."""
+        if self._recorded:
+            self._recorded[_CANCEL] = Row(0, Kind.CANCEL, _CANCEL, None, None, None, None, None, 0.0, None, None)
+            self._order.append(_CANCEL)
+            self.watch_for_cancel()
+        elif self.main is not None:
+            self.main.cancel()
+
+    def watch_for_cancel(self) -> None:
+        """A replay that comes to where the execution was cancelled cancels it again, not before: its undos need its steps."""
+        if self._order and self._order[0] == _CANCEL and not self._watching:
+            self._watching = True
+            self._quiet = 0
+            self.activation.host.loop.call_soon(self._watch)
+
+    def _cancel_again(self) -> None:
+        if not self._was_cancelled_again:
+            self._was_cancelled_again = True
+            if self.main is not None:
+                self.main.cancel()
+            self.watch_for_cancel()
+            return
+        del self._recorded[_CANCEL]
+        self._order.popleft()
+        if self._recorded:
+            self._advance()
+        else:
+            self._go_live()
 
     def _mismatch(self) -> None:
         self._mismatch_timer = None
@@ -363,6 +404,8 @@ class Run:
             self._watching = True
             self._quiet = 0
             self.activation.host.loop.call_soon(self._watch)
+        else:
+            self.watch_for_cancel()
 
     def _go_live(self) -> None:
         deferred, self._deferred = self._deferred, []
