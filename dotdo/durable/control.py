@@ -14,6 +14,7 @@ from dotdo import codec
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.waits import WaitOperation, pack_signal
 from dotdo.errors import ExecutionCancelled, NoSuchMember, OutcomeUnknown
+from dotdo.names import execution_id_of
 from dotdo.storage import journal
 from dotdo.storage.journal import Kind, Row, RunRow
 
@@ -79,7 +80,7 @@ def describe(ledger: Ledger, row: RunRow, *, with_steps: bool) -> dict[str, Any]
                     }
                 )
     return {
-        "id": f"{ledger.activation.key}!{row.id}", "method": row.method, "status": status, "waiting_for": waiting,
+        "id": execution_id_of(ledger.activation.key, row.id), "method": row.method, "status": status, "waiting_for": waiting,
         "until": until, "error": error, "started_at": row.started, "ended_at": row.ended, "attempt": row.attempt, "steps": steps,
     }  # fmt: skip
 

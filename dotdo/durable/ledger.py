@@ -23,6 +23,7 @@ from dotdo.durable.waits import SleepOperation
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Ending, Turn
 from dotdo.errors import CallIdConflict, DotdoError, Hibernated, InsideTransaction, OutsideTurn, ReplayDrift, ReplayMismatch
+from dotdo.names import execution_id_of
 from dotdo.rpc.caller import CALLER
 from dotdo.storage import journal
 from dotdo.storage.journal import Kind, RunRow
@@ -171,7 +172,7 @@ class Ledger:
 
     def _announce_start(self, run: Run, call: IncomingCall) -> None:
         """`dotdo.start`: the caller gets the execution's id once its first row is safe."""
-        execution_id = f"{self.activation.key}!{run.id}"
+        execution_id = execution_id_of(self.activation.key, run.id)
 
         def announce() -> None:
             gate = self.activation.gate
@@ -194,7 +195,7 @@ class Ledger:
             if call.is_explicit and run.what != what:
                 raise self._conflict(call_id, run.what)
             if wants_start:
-                call.resolve(codec.encode(f"{self.activation.key}!{call_id}"))
+                call.resolve(codec.encode(execution_id_of(self.activation.key, call_id)))
             else:
                 run.callers.append(call)
                 if run.is_parked:
@@ -217,7 +218,7 @@ class Ledger:
         if call.is_explicit and row_options.get("what", what) != what:
             raise self._conflict(call_id, row.method)
         if wants_start:
-            self._reply_when_safe(call, codec.encode(f"{self.activation.key}!{call_id}"), ok=True)
+            self._reply_when_safe(call, codec.encode(execution_id_of(self.activation.key, call_id)), ok=True)
         elif row.ended is not None:
             if row.ok:
                 self._reply_when_safe(call, row.outcome or b"", ok=True)
@@ -635,7 +636,7 @@ class Ledger:
         if waiting:
             run.callers.extend(waiting)
         if run.is_journaled:
-            self.host.execution_ended(f"{self.activation.key}!{run.id}", blob, ok)
+            self.host.execution_ended(execution_id_of(self.activation.key, run.id), blob, ok)
 
 
 def _what(method: str, payload: bytes | None) -> str:
