@@ -23,7 +23,7 @@ from dotdo.durable import saga, waits
 from dotdo.durable.operation import Operation, is_inner
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Turn, TurnRecord
-from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayMismatch
+from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayDrift, ReplayMismatch
 from dotdo.storage import journal
 from dotdo.storage.journal import Kind, Row, RunRow
 
@@ -440,6 +440,9 @@ class Run:
 
     def main_ends(self, turn: Turn, ending: Ending, outcome: Any) -> None:
         """The method returned or raised: add its outcome to the turn's transaction, or begin its undos."""
+        if isinstance(outcome, ReplayDrift) and ending is Ending.RAISED and self.is_journaled:
+            turn.then(lambda: self.ledger.pause_with(self, outcome))
+            return
         leftover = [key for key in self._order if not key.startswith("undo|")]
         if leftover and self.is_journaled and not self.source_changed and not self.is_cancelling:
             self._order = deque(leftover)
