@@ -223,7 +223,7 @@ class Ledger:
             if row.ok:
                 self._reply_when_safe(call, row.outcome or b"", ok=True)
                 return True
-            if row.status == "failed" and not call.is_explicit:
+            if row.status == "failed" and not call.is_explicit and options.get("attempt", 1) <= row.attempt:
                 self._reply_when_safe(call, row.outcome or b"", ok=False)
                 return True
             if row.status == "failed":
