@@ -268,7 +268,7 @@ class CallOperation(Operation):
 
             def record() -> Callable[[], None]:
                 run.add_row(Kind.STEP, self.key, name=self.name, ok=ok, value=blob)
-                return lambda: self.resolve(ok, blob)
+                return lambda: run.deliver(self, ok, blob)
 
             run.activation.exclusively(record)
 

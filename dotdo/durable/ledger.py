@@ -318,7 +318,7 @@ class Ledger:
             self.caller.place(turn, replayed=replayed)
         if run is None:
             return ending, outcome
-        run.turn_ran()
+        run.turn_ran(task.branch)
         file = self.activation.file
         wrote = file.has_writes and not replayed
         suspended = ending is Ending.SUSPENDED

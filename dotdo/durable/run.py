@@ -85,6 +85,9 @@ class Run:
     _asked: dict[str, Operation] = _EMPTY
     _deferred: list[Operation] = _NOTHING
     _held_back: list[Callable[[], None]] = _NOTHING
+    _ready: deque[tuple[Operation, bool, bytes]] = _NO_ORDER
+    _is_settling = False
+    _settled_passes = 0
     _quiet = 0
     _watching = False
     _was_cancelled_again = False
@@ -117,6 +120,7 @@ class Run:
             self._last_reads = {}
             self._recorded = {}
             self._order = deque()
+            self._ready = deque()
             self._asked = {}
             self._deferred = []
             self._held_back = []
@@ -301,9 +305,41 @@ class Run:
             self._asked[operation.key] = operation
         turn.then(self._advance)
 
-    def turn_ran(self) -> None:
+    def turn_ran(self, branch: Branch) -> None:
         """A turn of this run ended: a replay that waited for quiet waits anew."""
         self._quiet = 0
+        if not branch.in_step:
+            self._settled_passes = 0
+
+    def deliver(self, operation: Operation, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
+        """Hand on an outcome that is on record; with several branches one at a time, as a replay will.
+
+        A race is decided by what its code sees done when it wakes, some loop passes after the outcome. A second
+        outcome in these passes would be seen now and not by the replay.
+        """
+        if not self._is_settling and not any(t is not self.main and not t.branch.in_step for t in self.tasks):
+            operation.resolve(ok, blob)
+            return
+        self._ready.append((operation, ok, blob))
+        if not self._is_settling:
+            self._settle_after_next()
+
+    def _settle_after_next(self) -> None:
+        if self._ready:
+            operation, ok, blob = self._ready.popleft()
+            operation.resolve(ok, blob)
+        self._is_settling = True
+        self._settled_passes = 0
+        self.activation.host.loop.call_soon(self._settle)
+
+    def _settle(self) -> None:
+        self._settled_passes += 1
+        if self._settled_passes < QUIET_PASSES and not self.is_over:
+            self.activation.host.loop.call_soon(self._settle)
+        elif self._ready and not self.is_over:
+            self._settle_after_next()
+        else:
+            self._is_settling = False
 
     def _advance(self) -> None:
         if not self._recorded or self.is_over:
@@ -399,8 +435,9 @@ class Run:
             self._mismatch_timer = None
         operation.resolve(bool(row.ok), row.value or b"")
         if not self._recorded:
+            self._settle_after_next()
             self._go_live()
-        elif not self._watching and len(self.tasks) > 1:
+        elif not self._watching and (len(self.tasks) > 1 or operation.withdrawn):
             self._watching = True
             self._quiet = 0
             self.activation.host.loop.call_soon(self._watch)
@@ -554,7 +591,7 @@ class Run:
     @property
     def is_parked(self) -> bool:
         """True when every task waits, directly or through tasks it started, for something durable."""
-        if self.is_over or self.is_replaying or not self.operations:
+        if self.is_over or self.is_replaying or self._ready or not self.operations:
             return False
         if not self.is_journaled:
             return False
@@ -577,7 +614,7 @@ class Run:
         """True when every task waits for something durable or for another entity (whose own rest is looked at there)."""
         if self.is_replaying:
             return self._mismatch_timer is not None
-        if not self.operations and not self.trying:
+        if self._ready or (not self.operations and not self.trying):
             return False
         return all(o.is_parked or o.is_represented or o.is_remote for o in self.operations.values()) and all(
             task.waits_for is not None for task in self.tasks

@@ -184,7 +184,7 @@ class StepOperation(Operation):
         """The outcome is committed: hand it on."""
         run = self.run
         run.ledger.host.step_recorded(run.activation.key, run.id, self.name)
-        self.resolve(ok, blob)
+        run.deliver(self, ok, blob)
 
     def _cancel_waiter(self) -> None:
         self.run.operations.pop(self.key, None)

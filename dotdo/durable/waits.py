@@ -67,7 +67,7 @@ class ParkedOperation(Operation):
             self.withdraw_timers()
             self.run.operations.pop(self.key, None)
             self.run.add_row(Kind.STEP, self.key, name=self.name, ok=ok, value=blob)
-            return lambda: self.resolve(ok, blob)
+            return lambda: self.run.deliver(self, ok, blob)
 
         self.run.activation.exclusively(record)
 
@@ -111,7 +111,7 @@ class WaitOperation(ParkedOperation):
                 del self.run.signals[index]
                 ok, value = _outcome_of(blob)
                 self.run.add_row(Kind.STEP, self.key, name=self.name, attempt=TOOK_SIGNAL, ok=ok, value=value)
-                turn.then(lambda: self.resolve(ok, value))
+                turn.then(lambda: self.run.deliver(self, ok, value))
                 return
         super().start(turn)
 
