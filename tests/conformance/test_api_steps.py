@@ -773,7 +773,8 @@ class Many(DO):
 
     async def _work(self, number: int, failing: list[int]) -> int:
         LOG.append(("begin", number))
-        await asyncio.sleep(0)
+        for _ in range(30):
+            await asyncio.sleep(0)
         LOG.append(("end", number))
         if number in failing:
             raise Declined(f"number {number}")
