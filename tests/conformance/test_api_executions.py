@@ -595,7 +595,7 @@ async def test_gathered_calls_that_park_are_each_awaited_through_the_sleep(virtu
     assert virtual.host.activations == {}
     waiting = [one.id async for one in dotdo.executions(status="waiting") if one.waiting_for == "go"]
     assert len(waiting) == 3
-    for execution_id in reversed(sorted(waiting)):
+    for execution_id in sorted(waiting, reverse=True):
         await dotdo.execution(execution_id).signal("go", execution_id.partition("!")[0])
         await virtual.advance("1h")
     assert await run.result() == ["Boss/g0", "Boss/g1", "Boss/g2"]
@@ -607,7 +607,8 @@ async def test_a_call_retried_after_an_execution_failed_runs_it_again(virtual):
             return await self.do(Job("failing").fail_until, 5, step_id="call", retry=RetryPolicy(max_attempts=4, initial_delay="1s"))
 
     assert await Shop("s").run() == "after 6"
-    assert LOG == ["add", *["try"] * 5]
+    assert LOG[0] == "add"
+    assert LOG[1:] == ["try"] * 5
     assert await Job("failing").total == 1
 
 
