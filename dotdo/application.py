@@ -16,7 +16,7 @@ import weakref
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from dotdo import codec, durations
 from dotdo.clock import SystemClock
@@ -193,20 +193,32 @@ class Runtime:
                     client.close()
         self._engine.stop()
 
-    async def control(self, host: str, verb: str, *args: Any) -> Any:
-        """Ask one host something."""
-        node = Node(CONTROL_NOUN, host, None, (verb,), codec.encode([list(args), {}]), None)
-        node.is_wanted = True
-        caller = self.caller()
-        caller.record(node)
-        return await caller.pull(node)
+
+class Running(Protocol):
+    """A runtime, as the functions of this module see it; `dotdo.testing` has one of its own."""
+
+    router: Any
+
+    def caller(self) -> callers.Caller: ...
+
+    async def flush(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
-_runtime: Runtime | None = None
+_runtime: Running | None = None
 _lock = threading.RLock()
 
 
-def current() -> Runtime:
+def substitute(runtime: Running | None) -> Running | None:
+    """Let `runtime` be this program's from now on; the one before."""
+    global _runtime
+    with _lock:
+        before, _runtime = _runtime, runtime
+    return before
+
+
+def current() -> Running:
     """The runtime of this program, started now if it never was."""
     runtime = _runtime
     if runtime is None:
@@ -219,7 +231,7 @@ def current() -> Runtime:
 class Init:
     """What `init` returns: nothing more to do with it, or `async with` it to shut down at the end."""
 
-    async def __aenter__(self) -> Runtime:
+    async def __aenter__(self) -> Running:
         return current()
 
     async def __aexit__(
@@ -327,7 +339,7 @@ async def entities(noun: str | None = None, *, limit: int = 100) -> list[dict[st
     runtime = current()
     found: list[dict[str, Any]] = []
     for host in runtime.router.host_names():
-        found.extend(await runtime.control(host, "entities", noun, limit))
+        found.extend(await _ask(runtime, host, "entities", noun, limit))
     return sorted(found, key=lambda entry: str(entry["key"]))[:limit]
 
 
@@ -364,10 +376,19 @@ async def release(stub: Any) -> bool:
 async def hosts() -> list[dict[str, Any]]:
     """The hosts of the runtime: name, process id, number of active entities, shards."""
     runtime = current()
-    return [await runtime.control(host, "status") for host in runtime.router.host_names()]
+    return [await _ask(runtime, host, "status") for host in runtime.router.host_names()]
 
 
 async def _control_of(stub: Any, verb: str) -> Any:
     runtime = current()
     noun, entity_id = stub._do_target_
-    return await runtime.control(runtime.router.host_of(noun, entity_id), verb, stub.key)
+    return await _ask(runtime, runtime.router.host_of(noun, entity_id), verb, stub.key)
+
+
+async def _ask(runtime: Running, host: str, verb: str, *args: Any) -> Any:
+    """Ask one host something."""
+    node = Node(CONTROL_NOUN, host, None, (verb,), codec.encode([list(args), {}]), None)
+    node.is_wanted = True
+    caller = runtime.caller()
+    caller.record(node)
+    return await caller.pull(node)

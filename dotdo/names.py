@@ -45,3 +45,19 @@ def split_key(key: str) -> tuple[str, str]:
     if not slash or not noun or not entity_id:
         raise IdError(f"{key!r} is not a key: write it as Noun/id")
     return noun, entity_id
+
+
+def execution_id_of(key: str, call_id: str) -> str:
+    """`Order/o1!<call id>`. Both sides may hold a "!", so it is written `%21` in the key: the first one splits again."""
+    if "!" in key or "%" in key:
+        key = key.replace("%", "%25").replace("!", "%21")
+    return f"{key}!{call_id}"
+
+
+def split_execution_id(execution_id: str) -> tuple[str, str, str]:
+    """Noun, entity id and call id of an execution. Raises IdError."""
+    key, bang, call_id = execution_id.partition("!")
+    if not bang or not call_id:
+        raise IdError(f"{execution_id!r} is not the id of an execution: it is <noun>/<id>!<call id>")
+    noun, entity_id = split_key(key)
+    return noun, entity_id.replace("%21", "!").replace("%25", "%"), call_id

@@ -340,7 +340,7 @@ def _build_error(parts: Any) -> BaseException:
                 for kind, place, message in details
             ],
         )
-    if not classes.is_error(cls):
+    if not classes.is_error(cls) or not issubclass(cls, Exception):  # nobody else's SystemExit ends this process
         error = RemoteError(f"{qualname}: {text}", type_name=f"{module}.{qualname}")
     else:
         try:

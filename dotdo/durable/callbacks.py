@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dotdo.durable.waits import WaitOperation
 from dotdo.errors import WaitTimeout
+from dotdo.names import execution_id_of
 
 if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
@@ -44,7 +45,7 @@ def make(ledger: Ledger, name: str, timeout_s: float | None) -> Callback:
     key = task.branch.key(f"callback:{name}")
     run.must_be_journaled()
     place = key.replace("#", "~")
-    callback_id = f"{ledger.activation.key}!{run.id}#{place}"
+    callback_id = f"{execution_id_of(ledger.activation.key, run.id)}#{place}"
     return Callback(callback_id, WaitOperation(run, key, f"callback:{place}", timeout_s))
 
 
@@ -53,13 +54,16 @@ async def first(awaitables: tuple[Any, ...]) -> tuple[int, Any]:
     if not awaitables:
         raise TypeError("first() takes at least one awaitable")
     tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
+    order: list[asyncio.Future[Any]] = []
+    for task in tasks:
+        task.add_done_callback(order.append)
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
-    index = next(i for i, task in enumerate(tasks) if task in done)
-    return index, tasks[index].result()
+    winner = order[0]  # several may be done by now; which was the first is what a replay sees again
+    return tasks.index(winner), winner.result()
 
 
 class Timeout:

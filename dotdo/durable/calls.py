@@ -43,7 +43,7 @@ def derived_id(parent: str, place: str) -> str:
 class Outgoing:
     """What the entity's caller keeps on a node."""
 
-    __slots__ = ("is_sent", "key", "name", "operation", "reply", "run", "waiters")
+    __slots__ = ("attempt", "is_sent", "key", "name", "operation", "reply", "run", "waiters")
 
     def __init__(self, run: Run | None, key: str | None, name: str) -> None:
         self.run = run
@@ -52,6 +52,7 @@ class Outgoing:
         self.operation: CallOperation | None = None
         self.reply: tuple[bool, bytes] | None = None
         self.is_sent = False
+        self.attempt = 1
         self.waiters: list[Callable[[bool, bytes], None]] | None = None
 
 
@@ -82,7 +83,8 @@ class EntityCaller:
             parent = run.id if run is not None else f"{self.activation.key}/setup"
             node.call_id = derived_id(parent, branch.next_call())
         node.owner = self
-        node.slot = Outgoing(run, key, name)
+        node.slot = outgoing = Outgoing(run, key, name)
+        outgoing.attempt = branch.attempt
         if turn.nodes is None:
             turn.nodes = []
         turn.nodes.append(node)
@@ -169,6 +171,8 @@ class EntityCaller:
         flags = frames.WANTED
         if node.is_consumed or (run is not None and run.is_repeat):
             flags |= frames.REPEAT
+        if node.slot.attempt > 1:
+            options["attempt"] = node.slot.attempt
         if node.options is not None:
             if node.options.extra:
                 options.update(node.options.extra)
@@ -270,7 +274,7 @@ class CallOperation(Operation):
 
             def record() -> Callable[[], None]:
                 run.add_row(Kind.STEP, self.key, name=self.name, ok=ok, value=blob)
-                return lambda: self.resolve(ok, blob)
+                return lambda: run.deliver(self, ok, blob)
 
             run.activation.exclusively(record)
 

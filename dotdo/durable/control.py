@@ -14,6 +14,7 @@ from dotdo import codec
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.waits import WaitOperation, pack_signal
 from dotdo.errors import ExecutionCancelled, NoSuchMember, OutcomeUnknown
+from dotdo.names import execution_id_of
 from dotdo.storage import journal
 from dotdo.storage.journal import Kind, Row, RunRow
 
@@ -79,7 +80,7 @@ def describe(ledger: Ledger, row: RunRow, *, with_steps: bool) -> dict[str, Any]
                     }
                 )
     return {
-        "id": f"{ledger.activation.key}!{row.id}", "method": row.method, "status": status, "waiting_for": waiting,
+        "id": execution_id_of(ledger.activation.key, row.id), "method": row.method, "status": status, "waiting_for": waiting,
         "until": until, "error": error, "started_at": row.started, "ended_at": row.ended, "attempt": row.attempt, "steps": steps,
     }  # fmt: skip
 
@@ -141,8 +142,10 @@ def _result(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 
 def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     row = _row(ledger, run_id)
-    if row.ended is not None:
-        _say(ledger, call, False)
+    kinds = {entry.kind for entry in journal.rows_of(ledger.activation.file, run_id)}
+    if row.ended is not None or Kind.FAILED in kinds or Kind.CANCEL in kinds:
+        # a second cancellation would only stop the undos; one that is sent again has done what it came for
+        _say(ledger, call, Kind.CANCEL in kinds and (row.ended is None or call.is_repeat))
         return
 
     def mark() -> Callable[[], None]:
@@ -160,9 +163,9 @@ def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
             running = ledger.runs.get(run_id)
             if running is None:
                 running = ledger.wake_run(run_id)
-            elif running.main is not None:
+            else:
                 running.is_pausing = False
-                running.main.cancel()
+                running.cancel()
             _say(ledger, call, True)
 
         return act
@@ -244,6 +247,11 @@ def _replay(ledger: Ledger, call: IncomingCall, run_id: str, new_id: str) -> Non
 def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
     """Deliver a signal, or the outcome of a callback, once."""
     row = _row(ledger, run_id)
+    if name.startswith("callback:"):
+        outcome = _outcome_of(ledger, run_id, name)
+        if outcome is not None or row.ended is not None:
+            _say(ledger, call, call.is_repeat and outcome == pack_signal(ok, blob))
+            return
     if row.ended is not None:
         raise ExecutionCancelled(f"{ledger.activation.key}!{run_id} has ended ({row.status}): it takes no signals")
     run = ledger.runs.get(run_id)
@@ -277,6 +285,20 @@ def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool
         return wake
 
     ledger.activation.exclusively(keep)
+
+
+def _outcome_of(ledger: Ledger, run_id: str, callback: str) -> bytes | None:
+    """The outcome a callback has, or is about to get: a later one does not count."""
+    run = ledger.runs.get(run_id)
+    for name, packed in run.signals if run is not None else ():
+        if name == callback:
+            return packed
+    for row in journal.rows_of(ledger.activation.file, run_id):
+        if row.kind == Kind.SIGNAL and row.key == callback:
+            return row.value
+        if row.kind == Kind.STEP and row.name == callback:
+            return pack_signal(bool(row.ok), row.value or b"")
+    return None
 
 
 def _after(ledger: Ledger, call: IncomingCall) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from dotdo import clock, codec, durations
 from dotdo.errors import CallTimeout, IdError
-from dotdo.names import split_key
+from dotdo.names import split_execution_id
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import new_client_id
 from dotdo.rpc.node import CallOptions, Node
@@ -53,11 +53,7 @@ class Execution:
     __slots__ = ("_entity_id", "_noun", "_run_id", "id")
 
     def __init__(self, execution_id: str) -> None:
-        key, bang, run_id = execution_id.rpartition("!") if execution_id.count("!") == 1 else execution_id.partition("!")
-        if not bang or not run_id:
-            raise IdError(f"{execution_id!r} is not the id of an execution: it is <noun>/<id>!<call id>")
-        self._noun, self._entity_id = split_key(key)
-        self._run_id = run_id
+        self._noun, self._entity_id, self._run_id = split_execution_id(execution_id)
         self.id = execution_id
 
     def __repr__(self) -> str:
@@ -153,12 +149,12 @@ def starting(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def complete(callback_id: str, value: Any = None) -> Any:
-    """Resolve a callback, once."""
+    """Resolve a callback, once: True; False if it has its outcome already."""
     return _resolve(callback_id, True, codec.encode(value))
 
 
 def fail(callback_id: str, error: Any) -> Any:
-    """Fail a callback, once: whoever awaits it gets the error."""
+    """Fail a callback, once: whoever awaits it gets the error. As `complete`."""
     problem = error if isinstance(error, BaseException) else CallbackFailed(str(error))
     return _resolve(callback_id, False, codec.encode(problem))
 

@@ -23,6 +23,7 @@ from dotdo.durable.waits import SleepOperation
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Ending, Turn
 from dotdo.errors import CallIdConflict, DotdoError, Hibernated, InsideTransaction, OutsideTurn, ReplayDrift, ReplayMismatch
+from dotdo.names import execution_id_of
 from dotdo.rpc.caller import CALLER
 from dotdo.storage import journal
 from dotdo.storage.journal import Kind, RunRow
@@ -117,13 +118,8 @@ class Ledger:
             bound, source = _raise(error), row.source
         run.source_changed = source != run.source
         run.start(bound, now=False)
-        if run.is_cancelling:
-            self.activation.host.loop.call_soon(self._cancel_main, run)
+        run.watch_for_cancel()
         return run
-
-    def _cancel_main(self, run: Run) -> None:
-        if run.main is not None and not run.main.done():
-            run.main.cancel()
 
     # -- calls in -----------------------------------------------------------------------------------------------
 
@@ -170,7 +166,7 @@ class Ledger:
 
     def _announce_start(self, run: Run, call: IncomingCall) -> None:
         """`dotdo.start`: the caller gets the execution's id once its first row is safe."""
-        execution_id = f"{self.activation.key}!{run.id}"
+        execution_id = execution_id_of(self.activation.key, run.id)
 
         def announce() -> None:
             gate = self.activation.gate
@@ -193,7 +189,7 @@ class Ledger:
             if call.is_explicit and run.what != what:
                 raise self._conflict(call_id, run.what)
             if wants_start:
-                call.resolve(codec.encode(f"{self.activation.key}!{call_id}"))
+                call.resolve(codec.encode(execution_id_of(self.activation.key, call_id)))
             else:
                 run.callers.append(call)
                 if run.is_parked:
@@ -216,12 +212,12 @@ class Ledger:
         if call.is_explicit and row_options.get("what", what) != what:
             raise self._conflict(call_id, row.method)
         if wants_start:
-            self._reply_when_safe(call, codec.encode(f"{self.activation.key}!{call_id}"), ok=True)
+            self._reply_when_safe(call, codec.encode(execution_id_of(self.activation.key, call_id)), ok=True)
         elif row.ended is not None:
             if row.ok:
                 self._reply_when_safe(call, row.outcome or b"", ok=True)
                 return True
-            if row.status == "failed" and not call.is_explicit:
+            if row.status == "failed" and not call.is_explicit and options.get("attempt", 1) <= row.attempt:
                 self._reply_when_safe(call, row.outcome or b"", ok=False)
                 return True
             if row.status == "failed":
@@ -315,6 +311,8 @@ class Ledger:
         if run is None:
             return ending, outcome
         run.quiet = 0
+        if not task.branch.in_step:
+            run.settled_passes = 0
         suspended = ending is Ending.SUSPENDED
         if task is run.main and not suspended:
             if run.announce is not None and not run.is_journaled:
@@ -636,7 +634,7 @@ class Ledger:
         if waiting:
             run.callers.extend(waiting)
         if run.is_journaled:
-            self.host.execution_ended(f"{self.activation.key}!{run.id}", blob, ok)
+            self.host.execution_ended(execution_id_of(self.activation.key, run.id), blob, ok)
 
 
 def _what(method: str, payload: bytes | None) -> str:

@@ -64,8 +64,11 @@ class Operation:
 
     def resolve(self, ok: bool, blob: bytes) -> None:  # (ok, blob) is the shape of every outcome here
         """Hand the outcome to whoever awaits."""
-        self.run.operations.pop(self.key, None)
+        run = self.run
+        run.operations.pop(self.key, None)
         self.is_parked = False
+        if ok and run.is_journaled and is_inner(self.key, self.name):
+            run.inner[self.key] = blob
         future = self.future
         if future is not None and not future.done():
             future.set_result((ok, blob))
@@ -98,3 +101,16 @@ class Operation:
 
     def delivered(self, value: Any) -> None:
         """The outcome reached the code that awaited it."""
+
+
+def is_inner(key: str, name: str | None) -> bool:
+    """True for an operation that was begun in the body of a step.
+
+    It is no part of the order that a replay goes by, because the body as a whole has an outcome or runs again; a new
+    attempt of the body gets what succeeded in it from the record.
+    """
+    if key.count("|") < 2 or (key.startswith("undo|") and name is not None and name.startswith("undo ")):
+        return False
+    before, found, _ = key.rpartition(name or "|")  # a step's own id may hold a bar: its name says where the id begins
+    place = (before if found else key).rpartition("|")[0]
+    return any(not part.startswith("try:") for part in place.split("|")[1:])

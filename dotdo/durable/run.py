@@ -19,11 +19,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import saga
-from dotdo.durable.operation import Operation
+from dotdo.durable import saga, waits
+from dotdo.durable.operation import Operation, is_inner
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Turn, TurnRecord
-from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayMismatch
+from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayDrift, ReplayMismatch
 from dotdo.storage import journal
 from dotdo.storage.journal import Kind, Row, RunRow
 
@@ -37,6 +37,9 @@ QUIET_PASSES = 4
 MISMATCH_AFTER_SECONDS = 1.0
 """How long a replay waits for a recorded operation that is not asked for before it reports a mismatch."""
 
+
+_CANCEL = ""
+"""In the order of a replay: the execution was cancelled here."""
 
 _EMPTY: Any = MappingProxyType({})
 _NOTHING: Any = ()
@@ -70,6 +73,7 @@ class Run:
     undos: list[tuple[str, str, Callable[..., Any]]] = _NOTHING
     records: dict[tuple[str, int, int], TurnRecord] = _EMPTY
     attempts: dict[str, tuple[int, float]] = _EMPTY
+    inner: dict[str, bytes] = _EMPTY
     waits: dict[str, Row] = _EMPTY
     signals: list[tuple[str, bytes]] = _NOTHING
     _must_journal = False
@@ -83,7 +87,12 @@ class Run:
     _held_back: list[Callable[[], None]] = _NOTHING
     quiet = 0
     """Loop passes since the last turn; every turn sets it back to zero."""
+    _ready: deque[tuple[Operation, bool, bytes]] = _NO_ORDER
+    _is_settling = False
+    settled_passes = 0
+    """Loop passes since the last turn outside a step's body."""
     _watching = False
+    _was_cancelled_again = False
     _mismatch_timer: Any = None
 
     def __init__(self, ledger: Ledger, call_id: str, method: str, payload: bytes | None) -> None:
@@ -107,11 +116,13 @@ class Run:
             self.undos = []
             self.records = {}
             self.attempts = {}
+            self.inner = {}
             self.waits = {}
             self.signals = []
             self._last_reads = {}
             self._recorded = {}
             self._order = deque()
+            self._ready = deque()
             self._asked = {}
             self._deferred = []
             self._held_back = []
@@ -149,7 +160,12 @@ class Run:
             self._next_seq = entry.seq + 1
             if entry.turns:
                 self._load_turns(entry.turns)
-            if entry.kind == Kind.STEP:
+            if entry.kind == Kind.STEP and self.signals:
+                waits.forget_taken(self.signals, entry)
+            if entry.kind == Kind.STEP and is_inner(entry.key, entry.name):
+                if entry.ok:
+                    self.inner[entry.key] = entry.value or b""
+            elif entry.kind == Kind.STEP:
                 self._recorded[entry.key] = entry
                 self._order.append(entry.key)
                 self.attempts.pop(entry.key, None)
@@ -162,6 +178,8 @@ class Run:
                 self.failed_blob = entry.value
             elif entry.kind == Kind.CANCEL:
                 self.is_cancelling = True
+                self._recorded[_CANCEL] = entry
+                self._order.append(_CANCEL)
             elif entry.kind == Kind.SIGNAL:
                 self.signals.append((entry.key, entry.value or b""))
 
@@ -272,6 +290,10 @@ class Run:
     def begin(self, operation: Operation, turn: Turn) -> None:
         """User code awaits `operation`: answer it from the record, or start it."""
         self.operations[operation.key] = operation
+        kept = self.inner.get(operation.key) if self.inner else None
+        if kept is not None:
+            turn.then(lambda: operation.resolve(True, kept))
+            return
         if not self._recorded:
             operation.start(turn)
             return
@@ -285,6 +307,36 @@ class Run:
                 )
             self._asked[operation.key] = operation
         turn.then(self._advance)
+
+    def deliver(self, operation: Operation, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
+        """Hand on an outcome that is on record; with several branches one at a time, as a replay will.
+
+        A race is decided by what its code sees done when it wakes, some loop passes after the outcome. A second
+        outcome in these passes would be seen now and not by the replay.
+        """
+        if not self._is_settling and not any(t is not self.main and not t.branch.in_step for t in self.tasks):
+            operation.resolve(ok, blob)
+            return
+        self._ready.append((operation, ok, blob))
+        if not self._is_settling:
+            self._settle_after_next()
+
+    def _settle_after_next(self) -> None:
+        if self._ready:
+            operation, ok, blob = self._ready.popleft()
+            operation.resolve(ok, blob)
+        self._is_settling = True
+        self.settled_passes = 0
+        self.activation.host.loop.call_soon(self._settle)
+
+    def _settle(self) -> None:
+        self.settled_passes += 1
+        if self.settled_passes < QUIET_PASSES and not self.is_over:
+            self.activation.host.loop.call_soon(self._settle)
+        elif self._ready and not self.is_over:
+            self._settle_after_next()
+        else:
+            self._is_settling = False
 
     def _advance(self) -> None:
         if not self._recorded or self.is_over:
@@ -306,17 +358,52 @@ class Run:
             return
         self._watching = False
         first = self._order[0]
-        if first in self._asked:
+        if first == _CANCEL:
+            self._cancel_again()
+        elif first in self._asked:
             self._deliver(first)
         elif self.source_changed and self._asked:
             self._deliver(next(key for key in self._order if key in self._asked))
         elif self.source_changed and self._deferred:
+            was_cancelled = _CANCEL in self._recorded
             self._recorded.clear()
             self._order.clear()
             self._go_live()
+            if was_cancelled and self.main is not None:
+                self.main.cancel()
         elif self._mismatch_timer is None and not self.trying:
             clock = self.activation.host.clock
             self._mismatch_timer = clock.call_at(clock.now() + MISMATCH_AFTER_SECONDS, self._mismatch)
+
+    def cancel(self) -> None:
+        """Cancel the body; a replay first comes to where the execution stands."""
+        if self._recorded:
+            self._recorded[_CANCEL] = Row(0, Kind.CANCEL, _CANCEL, None, None, None, None, None, 0.0, None, None)
+            self._order.append(_CANCEL)
+            self.watch_for_cancel()
+        elif self.main is not None:
+            self.main.cancel()
+
+    def watch_for_cancel(self) -> None:
+        """A replay that comes to where the execution was cancelled cancels it again, not before: its undos need its steps."""
+        if self._order and self._order[0] == _CANCEL and not self._watching:
+            self._watching = True
+            self.quiet = 0
+            self.activation.host.loop.call_soon(self._watch)
+
+    def _cancel_again(self) -> None:
+        if not self._was_cancelled_again:
+            self._was_cancelled_again = True
+            if self.main is not None:
+                self.main.cancel()
+            self.watch_for_cancel()
+            return
+        del self._recorded[_CANCEL]
+        self._order.popleft()
+        if self._recorded:
+            self._advance()
+        else:
+            self._go_live()
 
     def _mismatch(self) -> None:
         self._mismatch_timer = None
@@ -345,11 +432,14 @@ class Run:
             self._mismatch_timer = None
         operation.resolve(bool(row.ok), row.value or b"")
         if not self._recorded:
+            self._settle_after_next()
             self._go_live()
-        elif not self._watching and len(self.tasks) > 1:
+        elif not self._watching and (len(self.tasks) > 1 or operation.withdrawn):
             self._watching = True
             self.quiet = 0
             self.activation.host.loop.call_soon(self._watch)
+        else:
+            self.watch_for_cancel()
 
     def _go_live(self) -> None:
         deferred, self._deferred = self._deferred, []
@@ -384,6 +474,9 @@ class Run:
 
     def main_ends(self, turn: Turn, ending: Ending, outcome: Any) -> None:
         """The method returned or raised: add its outcome to the turn's transaction, or begin its undos."""
+        if isinstance(outcome, ReplayDrift) and ending is Ending.RAISED and self.is_journaled:
+            turn.then(lambda: self.ledger.pause_with(self, outcome))
+            return
         if self._order and not self.source_changed and not self.is_cancelling:
             leftover = [key for key in self._order if not key.startswith("undo|")]
             if leftover:
@@ -494,7 +587,7 @@ class Run:
     @property
     def is_parked(self) -> bool:
         """True when every task waits, directly or through tasks it started, for something durable."""
-        if self.is_over or self.is_replaying or not self.operations:
+        if self.is_over or self.is_replaying or self._ready or not self.operations:
             return False
         if not self.is_journaled:
             return False
@@ -517,7 +610,7 @@ class Run:
         """True when every task waits for something durable or for another entity (whose own rest is looked at there)."""
         if self.is_replaying:
             return self._mismatch_timer is not None
-        if not self.operations and not self.trying:
+        if self._ready or (not self.operations and not self.trying):
             return False
         return all(o.is_parked or o.is_represented or o.is_remote for o in self.operations.values()) and all(
             task.waits_for is not None for task in self.tasks

@@ -7,6 +7,7 @@ rest still run, and the original error is what the caller gets.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable
 from types import TracebackType
@@ -61,7 +62,7 @@ class Saga:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is None or not isinstance(error, Exception):
+        if error is None or not isinstance(error, (Exception, asyncio.CancelledError)) or self._ledger.current_run("saga")[0].is_over:
             return
         self.failed = True
         for name, fn in reversed(self._undos):

@@ -117,9 +117,12 @@ class StepOperation(Operation):
         self.is_parked = False
         self.until = None
         self._attempt += 1
+        if self._attempt > 1:
+            run.is_repeat = True  # what the earlier attempt called may have done its work: callees look up their record
         self._timed_out = False
         self._started = host.clock.now()
         branch = Branch(f"{self.key}@{self._attempt}", call_path=self.key, in_step=True)
+        branch.attempt = self._attempt
         fn = run.ledger.body_of(self.name, self.key, self._fn)
         task = run.activation.make_task(run_body(fn, self._args), branch, run=run, hold=self.hold)
         task.on_return = self._ended
@@ -181,7 +184,7 @@ class StepOperation(Operation):
         """The outcome is committed: hand it on."""
         run = self.run
         run.ledger.host.step_recorded(run.activation.key, run.id, self.name)
-        self.resolve(ok, blob)
+        run.deliver(self, ok, blob)
 
     def _cancel_waiter(self) -> None:
         self.run.operations.pop(self.key, None)

@@ -13,12 +13,15 @@ from dotdo import codec
 from dotdo.durable.operation import Operation
 from dotdo.entity.turn import Turn
 from dotdo.errors import WaitTimeout
-from dotdo.storage.journal import Kind
+from dotdo.storage.journal import Kind, Row
 
 if TYPE_CHECKING:
     from dotdo.durable.run import Run
 
 NO_DEFAULT: Any = object()
+
+TOOK_SIGNAL = 0
+"""As the attempt of a wait's row: its outcome is a signal that was kept in the journal, and that is used up by it."""
 
 
 class ParkedOperation(Operation):
@@ -64,7 +67,7 @@ class ParkedOperation(Operation):
             self.withdraw_timers()
             self.run.operations.pop(self.key, None)
             self.run.add_row(Kind.STEP, self.key, name=self.name, ok=ok, value=blob)
-            return lambda: self.resolve(ok, blob)
+            return lambda: self.run.deliver(self, ok, blob)
 
         self.run.activation.exclusively(record)
 
@@ -107,8 +110,8 @@ class WaitOperation(ParkedOperation):
             if name == self.signal:
                 del self.run.signals[index]
                 ok, value = _outcome_of(blob)
-                self.run.add_row(Kind.STEP, self.key, name=self.name, ok=ok, value=value)
-                turn.then(lambda: self.resolve(ok, value))
+                self.run.add_row(Kind.STEP, self.key, name=self.name, attempt=TOOK_SIGNAL, ok=ok, value=value)
+                turn.then(lambda: self.run.deliver(self, ok, value))
                 return
         super().start(turn)
 
@@ -117,6 +120,14 @@ class WaitOperation(ParkedOperation):
             return True, codec.encode(self._default)
         key = f"{self.run.activation.key}!{self.run.id}"
         return False, codec.encode(WaitTimeout(f"{key} waited {self._seconds} s for '{self.signal}', which did not come"))
+
+
+def forget_taken(signals: list[tuple[str, bytes]], row: Row) -> None:
+    """While a journal is read: take away the signal that the wait of this row has taken."""
+    if row.attempt == TOOK_SIGNAL:
+        taken = next((index for index, (name, _) in enumerate(signals) if name == row.name), None)
+        if taken is not None:
+            del signals[taken]
 
 
 def pack_signal(ok: bool, blob: bytes) -> bytes:  # (ok, blob) is an outcome

@@ -41,12 +41,13 @@ class Branch:
     attempt runs its turns anew; `call_path` does not, because a call must keep its id over all attempts.
     """
 
-    __slots__ = ("_calls", "_children", "_ids", "call_path", "in_step", "passed", "path", "since")
+    __slots__ = ("_calls", "_children", "_ids", "attempt", "call_path", "in_step", "passed", "path", "since")
 
     def __init__(self, path: str, *, call_path: str | None = None, in_step: bool = False) -> None:
         self.path = path
         self.call_path = path if call_path is None else call_path
         self.in_step = in_step
+        self.attempt = 1
         self.passed = 0
         self.since = 0
         self._children = 0
@@ -57,7 +58,9 @@ class Branch:
         """The branch of the next task started in this one."""
         self._children += 1
         n = self._children
-        return Branch(f"{self.path}.{n}", call_path=f"{self.call_path}.{n}", in_step=self.in_step)
+        branch = Branch(f"{self.path}.{n}", call_path=f"{self.call_path}.{n}", in_step=self.in_step)
+        branch.attempt = self.attempt
+        return branch
 
     def next_call(self) -> str:
         """The ordinal of the next call this branch makes, as part of its derived id."""

@@ -8,6 +8,7 @@ connection it came on is closed.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -56,14 +57,16 @@ class Parser:
         self._buffer = bytearray()
         self.limit = limit
 
-    def feed(self, data: bytes) -> list[list[Any]]:
-        """The messages of every frame that is complete now. Raises FrameError."""
-        frames: list[list[Any]] = []
+    def feed(self, data: bytes) -> Iterator[list[Any]]:
+        """The messages of every frame that is complete now, one frame after the other. Raises FrameError.
+
+        Lazily, because a greeting raises the limit for the frame behind it, and a socket may bring both at once.
+        """
         if not self._buffer and len(data) >= 4:
             length = _LENGTH.unpack_from(data)[0]
             if length == len(data) - 4:
-                frames.append(self._decode(data[4:]))
-                return frames
+                yield self._decode(data[4:])
+                return
         buffer = self._buffer
         buffer += data
         while len(buffer) >= 4:
@@ -74,8 +77,7 @@ class Parser:
                 break
             body = bytes(buffer[4 : 4 + length])
             del buffer[: 4 + length]
-            frames.append(self._decode(body))
-        return frames
+            yield self._decode(body)
 
     def _decode(self, body: bytes) -> list[Any]:
         if len(body) > self.limit:

@@ -8,6 +8,7 @@ runs, or runs it if it never arrived. Callers see a late answer, not an error.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ from dotdo.errors import DotdoError, HostLost
 from dotdo.rpc import frames
 from dotdo.rpc.polling import BusyPolling
 from dotdo.rpc.stats import COUNTERS
+
+_log = logging.getLogger("dotdo.rpc")
 
 CONNECT_RETRY_SECONDS = 0.02
 CONNECT_RETRY_SECONDS_MAX = 0.5
@@ -203,24 +206,29 @@ class Link(asyncio.Protocol):
         self._polling.received()
         COUNTERS.bytes_received += len(data)
         try:
-            received = self._parser.feed(data)
-        except frames.FrameError:
-            self._transport.abort()
-            return
-        pending = self._pending
-        for messages in received:
-            COUNTERS.frames_received += 1
-            for message in messages:
-                kind = message[0]
-                if kind in _ANSWERS:
-                    entry = pending.pop(message[1], None)
-                    if entry is not None:
-                        entry[1].replied(kind, message[2] if len(message) > 2 else None)
-                elif kind == frames.PARKED:
-                    entry = pending.get(message[1])
-                    if entry is not None:
-                        entry[1].replied(kind, message[2])
-                elif kind == frames.PING:
-                    self._write([[frames.PONG]])
-        if self._drained and not pending:
+            for messages in self._parser.feed(data):
+                self._frame(messages)
+        except Exception as error:  # a host that sends what is no answer is left, and asked again on a new connection
+            _log.warning("the connection to host %s was closed: %s: %s", self._host, type(error).__name__, error)
+            if self._transport is not None:
+                self._transport.abort()
+        if self._drained and not self._pending:
             self._wake_drained()
+
+    def _frame(self, messages: list[list[Any]]) -> None:
+        COUNTERS.frames_received += 1
+        pending = self._pending
+        for message in messages:
+            kind = message[0]
+            if kind in _ANSWERS:
+                if kind != frames.ACK and type(message[2]) is not bytes:
+                    raise frames.FrameError("an answer holds no value")  # before its call is forgotten
+                entry = pending.pop(message[1], None)
+                if entry is not None:
+                    entry[1].replied(kind, message[2] if len(message) > 2 else None)
+            elif kind == frames.PARKED:
+                entry = pending.get(message[1])
+                if entry is not None:
+                    entry[1].replied(kind, message[2])
+            elif kind == frames.PING:
+                self._write([[frames.PONG]])

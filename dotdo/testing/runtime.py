@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from dotdo import durations
+from dotdo import application, durations
 from dotdo.clock import Clock, SystemClock, VirtualClock
 from dotdo.config import Settings
 from dotdo.durable import handle
@@ -66,7 +66,19 @@ class Runtime:
         self.client.on_waiting = self._watch
         self._before = callers._default
         callers.set_default(lambda: self.client)
+        self._replaced = application.substitute(self)
         return self
+
+    def caller(self) -> callers.Caller:
+        """The client of the test's loop."""
+        return self.client
+
+    async def flush(self) -> None:
+        """Wait until every call of the test so far is answered."""
+        await self.client.flush()
+
+    def close(self) -> None:
+        """`dotdo.shutdown()` in a test: the runtime goes on until its block ends."""
 
     async def _start(self) -> None:
         self.host = Host(
@@ -85,6 +97,7 @@ class Runtime:
         traceback: TracebackType | None,
     ) -> None:
         callers.set_default(self._before)
+        application.substitute(self._replaced)
         if self._restarting is not None:
             await self._restarting
         self.client.close()
