@@ -16,7 +16,7 @@ import weakref
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from dotdo import codec, durations
 from dotdo.clock import SystemClock
@@ -188,22 +188,33 @@ class Runtime:
                     client.close()
         self._engine.stop()
 
-    async def control(self, host: str, verb: str, *args: Any) -> Any:
-        """Ask one host something."""
-        node = Node(CONTROL_NOUN, host, None, (verb,), codec.encode([list(args), {}]), None)
-        node.is_wanted = True
-        caller = self.caller()
-        caller.record(node)
-        return await caller.pull(node)
+
+class Running(Protocol):
+    """What the verbs below need of a runtime; `dotdo.testing` has one of its own."""
+
+    @property
+    def router(self) -> Any: ...
+
+    def caller(self) -> callers.Caller: ...
+
+    async def flush(self) -> None: ...
 
 
 _runtime: Runtime | None = None
+_stand_in: Running | None = None
 _lock = threading.RLock()
 
 
-def current() -> Runtime:
+def stand_in(runtime: Running | None) -> Running | None:
+    """Let `runtime` take the place of this program's own until the next call; the one before."""
+    global _stand_in
+    before, _stand_in = _stand_in, runtime
+    return before
+
+
+def current() -> Running:
     """The runtime of this program, started now if it never was."""
-    runtime = _runtime
+    runtime = _stand_in or _runtime
     if runtime is None:
         init()
         runtime = _runtime
@@ -214,7 +225,7 @@ def current() -> Runtime:
 class Init:
     """What `init` returns: nothing more to do with it, or `async with` it to shut down at the end."""
 
-    async def __aenter__(self) -> Runtime:
+    async def __aenter__(self) -> Running:
         return current()
 
     async def __aexit__(
@@ -322,7 +333,7 @@ async def entities(noun: str | None = None, *, limit: int = 100) -> list[dict[st
     runtime = current()
     found: list[dict[str, Any]] = []
     for host in runtime.router.host_names():
-        found.extend(await runtime.control(host, "entities", noun, limit))
+        found.extend(await _control(runtime, host, "entities", noun, limit))
     return sorted(found, key=lambda entry: str(entry["key"]))[:limit]
 
 
@@ -359,10 +370,19 @@ async def release(stub: Any) -> bool:
 async def hosts() -> list[dict[str, Any]]:
     """The hosts of the runtime: name, process id, number of active entities, shards."""
     runtime = current()
-    return [await runtime.control(host, "status") for host in runtime.router.host_names()]
+    return [await _control(runtime, host, "status") for host in runtime.router.host_names()]
+
+
+async def _control(runtime: Running, host: str, verb: str, *args: Any) -> Any:
+    """Ask one host something."""
+    node = Node(CONTROL_NOUN, host, None, (verb,), codec.encode([list(args), {}]), None)
+    node.is_wanted = True
+    caller = runtime.caller()
+    caller.record(node)
+    return await caller.pull(node)
 
 
 async def _control_of(stub: Any, verb: str) -> Any:
     runtime = current()
     noun, entity_id = stub._do_target_
-    return await runtime.control(runtime.router.host_of(noun, entity_id), verb, stub.key)
+    return await _control(runtime, runtime.router.host_of(noun, entity_id), verb, stub.key)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from dotdo import durations
+from dotdo import application, durations
 from dotdo.clock import Clock, SystemClock, VirtualClock
 from dotdo.config import Settings
 from dotdo.durable import handle
@@ -46,6 +46,7 @@ class Runtime:
         self._is_watching = False
         self._quiet = 0
         self._before: Any = None
+        self._runtime_before: application.Running | None = None
         self._restarting: asyncio.Task[None] | None = None
         self.router = LocalRouter()
         self.folder: DataFolder
@@ -66,7 +67,17 @@ class Runtime:
         self.client.on_waiting = self._watch
         self._before = callers._default
         callers.set_default(lambda: self.client)
+        self._operator = Client(self.router, loop)
+        self._runtime_before = application.stand_in(self)
         return self
+
+    def caller(self) -> callers.Caller:
+        """The caller of `dotdo.entities`, `hibernate` and their like; time does not jump while one of them waits."""
+        return self._operator
+
+    async def flush(self) -> None:
+        """Wait until every call sent so far is answered or acknowledged; what `dotdo.flush` does in a test."""
+        await self.client.flush()
 
     async def _start(self) -> None:
         self.host = Host(
@@ -85,9 +96,11 @@ class Runtime:
         traceback: TracebackType | None,
     ) -> None:
         callers.set_default(self._before)
+        application.stand_in(self._runtime_before)
         if self._restarting is not None:
             await self._restarting
         self.client.close()
+        self._operator.close()
         self.router.host = None
         await self.host.stop()
         if self._given is None:
