@@ -36,7 +36,16 @@ class Stub:
             raise AttributeError(f"{name!r} is private: only public members of an entity can be reached")
         if name in _LOCAL:
             return _local(self, name)
+        members = self._do_members_
+        if members is not None:
+            members.find(name)  # what the class does not have is said at once, and `hasattr` tells the truth
         return Promise(self, None, (name,), self._do_options_)
+
+    def __getattr__(self, name: str) -> Any:
+        """Says again what `__getattribute__` has said, in the place of the entity's own `__getattr__`."""
+        if name[:1] != "_" and self._do_members_ is not None:
+            self._do_members_.find(name)
+        raise AttributeError(f"{name!r} is private: only public members of an entity can be reached")
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{self!r} is a stub: fields are assigned inside the entity; call a method that sets {name!r}")
