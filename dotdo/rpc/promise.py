@@ -118,7 +118,10 @@ class Promise:
     __bool__ = __len__ = __iter__ = __contains__ = __str__ = __format__ = __int__ = __float__ = __index__ = _do_refuse  # type: ignore[assignment]
     __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _do_refuse
     __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __neg__ = __enter__ = __exit__ = _do_refuse
-    __aiter__ = __aenter__ = __aexit__ = _do_refuse
+    __aiter__ = __aenter__ = __aexit__ = __bytes__ = __complex__ = __reversed__ = _do_refuse
+    __rfloordiv__ = __rmod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __divmod__ = __rdivmod__ = _do_refuse
+    __pos__ = __invert__ = __abs__ = __round__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _do_refuse
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _do_refuse
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -58,6 +58,9 @@ class Stub:
             raise TypeError(f"{self!r}[...] takes the name of a member")
         return Promise(self, None, (name,), self._do_options_)
 
+    __iter__ = None  # or Python would iterate by index, and `list(stub)` would ask for member 0
+    __contains__ = None
+
     def __await__(self) -> Generator[Any, None, Any]:
         return self
         yield
