@@ -41,6 +41,7 @@ class Client:
         self._next_seq = 1
         self.waiting = 0
         self.on_waiting: Callable[[], None] = _nothing
+        self.call_later: Callable[[float, Callable[[], None]], Any] = loop.call_later
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -99,7 +100,7 @@ class Client:
             if not future.done():
                 future.set_exception(CallTimeout(f"{node.text} gave no answer within {timeout_s} s; it may still run"))
 
-        handle = self._loop.call_later(timeout_s, expire)
+        handle = self.call_later(timeout_s, expire)
         future.add_done_callback(lambda _f: handle.cancel())
 
     # -- sending ------------------------------------------------------------------------------------------------

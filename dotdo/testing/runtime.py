@@ -65,6 +65,7 @@ class Runtime:
         await self._start()
         self.client = Client(self.router, loop)
         self.client.on_waiting = self._watch
+        self.client.call_later = lambda seconds, expire: self.clock.call_at(self.clock.now() + seconds, expire)
         self._before = callers._default
         callers.set_default(lambda: self.client)
         self._operator = Client(self.router, loop)
