@@ -30,6 +30,7 @@ from dotdo.names import key_of, split_key
 from dotdo.rpc import frames
 from dotdo.rpc.client import decode_error
 from dotdo.rpc.link import Link, Router
+from dotdo.rpc.node import IMPLICIT
 from dotdo.rpc.server import IncomingCall, ServerSession
 from dotdo.storage import paths
 from dotdo.storage.disk import REAL, Disk
@@ -418,13 +419,14 @@ class Host:
                 future.set_result(value if value is not None else codec.encode(None))
 
         number = call_id or f"{self.client_id}/{id(future):x}.{self.turns_run}"
+        is_implicit = call_id is None or number.startswith(IMPLICIT)
         self.send_call(
             noun,
             entity_id,
             path,
             payload,
-            call_id=number,
-            options={"from": [CONTROL_NOUN, self.host_id]} if call_id is None else {},
+            call_id=number.removeprefix(IMPLICIT),
+            options={"from": [CONTROL_NOUN, self.host_id]} if is_implicit else {},
             repeat=call_id is not None,
             on_reply=on_reply,
         )

@@ -16,9 +16,9 @@ from dotdo import codec
 from dotdo.clock import wall_now
 from dotdo.errors import CallTimeout, CodecError, DotdoError, RemoteError, mark_remote
 from dotdo.rpc import frames
-from dotdo.rpc.follow import follow
+from dotdo.rpc.follow import fill_promises, follow
 from dotdo.rpc.link import Link, Router
-from dotdo.rpc.node import Node
+from dotdo.rpc.node import IMPLICIT, Node
 
 
 def new_client_id() -> str:
@@ -154,7 +154,10 @@ class Client:
         """A chain on a result that is here already, or on its way."""
         try:
             value = await self.pull(base)
-            result = await follow(value, node.path, node.payload, self.call_out, node.call_id)
+            payload = node.payload
+            if payload is not None and node.has_promises:
+                payload = await fill_promises(payload, self.call_out)
+            result = await follow(value, node.path, payload, self.call_out, node.call_id)
         except BaseException as error:  # it belongs to whoever awaits the node
             self._arrived(node, frames.REJECT, _encode_error(error))
             return
@@ -175,7 +178,10 @@ class Client:
             else:
                 future.set_result(value)
 
-        link.send([frames.CALL, seq, noun, entity_id, path, payload, frames.WANTED, call_id, None], on_reply)
+        flags, options = frames.WANTED, None
+        if call_id is not None and call_id.startswith(IMPLICIT):
+            call_id, flags, options = call_id.removeprefix(IMPLICIT), flags | frames.REPEAT, {"from": ["", ""]}
+        link.send([frames.CALL, seq, noun, entity_id, path, payload, flags, call_id, options], on_reply)
         return await future
 
     def link(self, host: str) -> Link:

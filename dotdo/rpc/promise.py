@@ -16,7 +16,7 @@ from dotdo import codec, durations
 from dotdo.errors import CodecError, NoSuchMember, NotAwaited
 from dotdo.rpc import caller as callers
 from dotdo.rpc import recording
-from dotdo.rpc.node import CallOptions, Expression, Node, PathOp, path_text
+from dotdo.rpc.node import IMPLICIT, CallOptions, Expression, Node, PathOp, path_text
 
 PATH_LENGTH_MAX = 64
 
@@ -219,13 +219,19 @@ def _pack_promise(promise: Any) -> Any:
         found = recorder.reference(promise, node)
         if found is not None:
             return found
+    future = node.future
+    if future is not None and future.done() and not future.cancelled() and future.exception() is None:
+        return [1, future.result()]  # the answer may be forgotten over there by now
     return [0, *_node_parts(node)]
 
 
 def _node_parts(node: Node) -> list[Any]:
     node.is_consumed = True
     base = _node_parts(node.base) if node.base is not None else None
-    return [node.noun, node.entity_id, base, list(node.path), node.payload, node.call_id]
+    call_id = node.call_id
+    if call_id is not None and base is None and (node.options is None or node.options.call_id is None):
+        call_id = IMPLICIT + call_id
+    return [node.noun, node.entity_id, base, list(node.path), node.payload, call_id]
 
 
 def _parts(expression: Expression) -> list[Any]:
