@@ -86,6 +86,10 @@ class ApiUser(DO):
             self.notes.append("too slow")
         return await ApiUser(other).with_options(timeout="1h").slowly()
 
+    async def pass_on(self, other: str) -> list:
+        kept = ApiUser(other).notify()
+        return [await ApiUser(self.id + "2").label(kept, kept), await kept, await ApiUser(self.id + "2").label(kept)]
+
     async def use_as_value(self) -> None:
         if ApiUser("x").profile.name == "Ann":
             self.calls += 1
@@ -210,11 +214,40 @@ async def test_promises_are_arguments_anywhere_in_a_value(rt):
     assert await _cost(v.label([u.profile.name, {"k": (u.calls, 1)}])) == ([["Ann", {"k": (0, 1)}]], 1)
     assert await _cost(v.label(u.label(v.profile.name))) == ([["Ann"]], 1)
     assert await _cost(v.label(v.profile.name)) == (["Ann"], 1)
-    shared = u.notify(type="once")
-    assert await v.label(shared, shared) == [1, 1]
-    assert await u.calls == 2
     with pytest.raises(KeyError, match="no such thing"):
         await v.label(u.fail())
+
+
+@pytest.mark.feature(349, 352)
+async def test_a_call_that_is_kept_and_passed_runs_once(rt):
+    """The promise is the call's own and the argument's: in one tick, in flight, answered, awaited before or after."""
+    u, v = ApiUser("u"), ApiUser("v")
+    same_tick = u.notify()
+    assert await v.label(same_tick, same_tick) == [1, 1]
+    assert await v.label(same_tick) == [1]
+    assert await same_tick == 1
+    in_flight = u.notify()
+    waiting = asyncio.ensure_future(in_flight)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert await v.label(in_flight) == [2]
+    assert await waiting == 2
+    assert await v.label(in_flight) == [2]
+    chained = u.me().notify()
+    assert await v.label(chained) == [4]
+    assert await chained == 4
+    named = u.with_options(call_id="kept").notify()
+    assert await v.label(named) == await v.label(named) == [5]
+    assert await named == 5
+    assert await u.calls == 5
+    assert await v.pass_on("w") == [[1, 1], 1, [1]]
+    assert await ApiUser("w").calls == 1
+
+
+async def test_a_chain_on_an_answer_that_is_here_takes_promises_too(rt):
+    me = ApiUser("u").me()
+    assert await me == ApiUser("u")
+    assert await me.label(ApiUser("v").profile.name, ApiUser("v").label(me.profile.email)) == ["Ann", ["ann@example.org"]]
 
 
 @pytest.mark.feature(353)
@@ -432,7 +465,13 @@ async def test_arguments_are_taken_as_they_are_when_the_call_is_written(rt):
 async def test_a_stub_is_noun_and_id_wherever_it_goes(rt):
     stub = ApiUser("u")
     assert (stub.id, stub.noun, stub.key) == ("u", "ApiUser", "ApiUser/u")
-    for same in (copy.copy(stub), copy.deepcopy([stub])[0], pickle.loads(pickle.dumps(stub)), await ApiUser("v").echo(stub), stub.with_options()):
+    for same in (
+        copy.copy(stub),
+        copy.deepcopy([stub])[0],
+        pickle.loads(pickle.dumps(stub)),
+        await ApiUser("v").echo(stub),
+        stub.with_options(),
+    ):
         assert same == stub
         assert hash(same) == hash(stub)
         assert isinstance(same, ApiUser)
