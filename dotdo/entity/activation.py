@@ -82,6 +82,7 @@ class Activation:
         self.turn: Turn | None = None
         self.hold: Hold | None = None
         self.committing = False
+        self.draining = False
         self.queue: deque[IncomingCall] = deque()
         self.waiting: deque[tuple[EntityTask | None, Any]] = deque()
         self.tasks: set[EntityTask] = set()
@@ -178,19 +179,31 @@ class Activation:
 
     def _drain(self) -> None:
         """Let in what waited: held steps first, in order, then calls in arrival order."""
-        while self.waiting and not self.committing and self.state is State.ACTIVE:
-            for index, (task, what) in enumerate(self.waiting):
-                if (task is None and self.hold is None) or (task is not None and self.admits(task)):
-                    del self.waiting[index]
-                    break
-            else:
-                return
-            if task is None:
-                what()
-            else:
-                task.step_again(what)
-        while self.queue and self.hold is None and not self.committing and self.state is State.ACTIVE:
-            self.ledger.accept(self.queue.popleft())
+        if self.draining:  # a turn that ends in here comes back to the loop below: depth must not grow with the queue
+            return
+        self.draining = True
+        try:
+            while self._let_in_next():
+                pass
+        finally:
+            self.draining = False
+
+    def _let_in_next(self) -> bool:
+        """Let in the one whose turn it is; False when nobody may come in now."""
+        if self.committing or self.state is not State.ACTIVE:
+            return False
+        for index, (task, what) in enumerate(self.waiting):
+            if (task is None and self.hold is None) or (task is not None and self.admits(task)):
+                del self.waiting[index]
+                if task is None:
+                    what()
+                else:
+                    task.step_again(what)
+                return True
+        if self.waiting or not self.queue or self.hold is not None:
+            return False
+        self.ledger.accept(self.queue.popleft())
+        return True
 
     # -- turns --------------------------------------------------------------------------------------------------
 
