@@ -336,10 +336,7 @@ def _new_error(cls: type[BaseException], args: list[Any]) -> BaseException:
             return cls(*args)
         except TypeError:  # args that somebody changed after the error was made
             pass
-    if cls.__new__ is BaseException.__new__ or issubclass(cls, BaseExceptionGroup):
-        error = cls.__new__(cls, *args)
-    else:
-        error = cls.__new__(cls)
+    error = cls.__new__(cls, *args) if cls.__new__ is BaseException.__new__ or issubclass(cls, BaseExceptionGroup) else cls.__new__(cls)
     error.args = tuple(args)
     return error
 

@@ -355,7 +355,11 @@ class Ledger:
     def turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
         if turn.effects:
             turn.run_effects()
-        self.outbox.send_new()
+        if not self.activation.in_transaction:
+            self.outbox.send_new()
+
+    def rolled_back(self) -> None:
+        self.outbox.drop_fresh()
 
     def turn_settled(self, turn: Turn) -> None:
         run: Run | None = turn.task.run if turn.task is not None else None
