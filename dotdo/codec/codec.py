@@ -214,7 +214,7 @@ def _error_parts(error: BaseException, *, depth: int = 0) -> list[Any]:
             [e["type"], list(e["loc"]), e["msg"]] for e in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         return ["pydantic", "ValidationError", [error.title, details], {}, [], None, "", str(error)]
-    attributes = {}
+    attributes: dict[str, Any] = {}
     for name, value in vars(error).items():
         if name == _NOTE_ATTRIBUTE:
             continue
