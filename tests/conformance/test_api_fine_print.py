@@ -326,6 +326,49 @@ async def test_undos_get_the_recorded_result_newest_first_and_only_when_the_exec
     assert await ApiTries("whole").undone == []
 
 
+# -- 8. decorators ------------------------------------------------------------------------------------------------------
+
+
+class ApiDecorated(DO):
+    ran: list[str] = []
+
+    @dotdo.step
+    async def plain(self, n: int) -> int:
+        return n + 1
+
+    @dotdo.step(retry=2, timeout="1m")
+    async def twice(self) -> int:
+        counted.append(1)
+        raise ValueError(f"attempt {len(counted)}")
+
+    async def run(self) -> list:
+        by_name = await dotdo.step("named", _double, 4)
+        try:
+            await self.twice()
+        except ValueError as error:
+            return [await self.plain(1), by_name, str(error)]
+        return []
+
+
+counted: list[int] = []
+
+
+def _double(n: int) -> int:
+    return n * 2
+
+
+@pytest.mark.feature(16, 17)
+async def test_step_is_a_decorator_with_and_without_options_and_a_call_with_a_name(virtual):
+    counted.clear()
+    run = await virtual.execute(ApiDecorated("d").run)
+    assert await run.result() == [2, 8, "attempt 2"]
+    assert [step["id"] for step in (await run.info()).steps] == ["named", "twice", "plain"]
+    with pytest.raises(TypeError):
+        dotdo.step(_double, 4)
+    with pytest.raises(OutsideTurn):
+        await dotdo.step("named", _double, 4)
+
+
 # -- 13. sync functions and threads ---------------------------------------------------------------------------------------
 
 
