@@ -214,7 +214,7 @@ def _error_parts(error: BaseException, *, depth: int = 0) -> list[Any]:
             [e["type"], list(e["loc"]), e["msg"]] for e in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         return ["pydantic", "ValidationError", [error.title, details], {}, [], None, "", str(error)]
-    attributes = {}
+    attributes: dict[str, Any] = {}
     for name, value in vars(error).items():
         if name == _NOTE_ATTRIBUTE:
             continue
@@ -224,6 +224,8 @@ def _error_parts(error: BaseException, *, depth: int = 0) -> list[Any]:
             attributes[name] = repr(value)
         else:
             attributes[name] = value
+    if isinstance(error, OSError) and isinstance(error.filename, (str, bytes)):
+        attributes["filename"] = error.filename  # neither among its args nor in its __dict__
     args = []
     for arg in error.args:
         try:
@@ -327,6 +329,18 @@ def _read_error(data: bytes) -> BaseException:
     return _build_error(_nested(data))
 
 
+def _new_error(cls: type[BaseException], args: list[Any]) -> BaseException:
+    """An error with these args; only Python's own classes are called, a user's `__init__` is not run. Raises TypeError, ValueError."""
+    if cls.__module__ == "builtins":
+        try:
+            return cls(*args)
+        except TypeError:  # args that somebody changed after the error was made
+            pass
+    error = cls.__new__(cls, *args) if cls.__new__ is BaseException.__new__ or issubclass(cls, BaseExceptionGroup) else cls.__new__(cls)
+    error.args = tuple(args)
+    return error
+
+
 def _build_error(parts: Any) -> BaseException:
     module, qualname, args, attributes, notes, cause, trace, text = parts
     cls = classes.find(str(module), str(qualname))
@@ -344,10 +358,9 @@ def _build_error(parts: Any) -> BaseException:
         error = RemoteError(f"{qualname}: {text}", type_name=f"{module}.{qualname}")
     else:
         try:
-            error = cls.__new__(cls, *args) if cls.__new__ is BaseException.__new__ else cls.__new__(cls)
-        except TypeError:
+            error = _new_error(cls, args)
+        except (TypeError, ValueError):
             return RemoteError(f"{qualname}: {text}", type_name=f"{module}.{qualname}")
-        error.args = tuple(args)
         if isinstance(attributes, dict):
             for name, value in attributes.items():
                 if not str(name).startswith("__"):

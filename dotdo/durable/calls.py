@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dotdo import codec
 from dotdo.durable.operation import Operation
 from dotdo.entity.turn import Turn
-from dotdo.errors import DotdoError, InsideTransaction, mark_remote
+from dotdo.errors import CallTimeout, DotdoError, InsideTransaction, mark_remote
 from dotdo.rpc import follow, frames
 from dotdo.rpc.client import decode_error
 from dotdo.rpc.node import Node
@@ -243,24 +243,37 @@ class EntityCaller:
 class CallOperation(Operation):
     """An awaited call to another entity."""
 
-    __slots__ = ("_is_recorded", "caller", "node", "outgoing")
+    __slots__ = ("_is_recorded", "_limit", "caller", "node", "outgoing")
 
     def __init__(self, caller: EntityCaller, node: Node, outgoing: Outgoing) -> None:
         assert outgoing.run is not None
         super().__init__(outgoing.run, outgoing.key or f"call:{node.call_id}", outgoing.name)
         self.caller = caller
         self._is_recorded = outgoing.key is not None
+        self._limit: Any = None
         self.node = node
         self.outgoing = outgoing
 
     def start(self, turn: Turn) -> None:
+        options = self.node.options
+        if options is not None and options.timeout_s is not None:
+            timeout_s = options.timeout_s
+            turn.then(lambda: self._limit_to(timeout_s))
         reply = self.outgoing.reply
         if reply is not None:
             turn.then(lambda: self.answered(*reply))
         elif not self.outgoing.is_sent and (turn.nodes is None or turn.is_replayed or self.node not in turn.nodes):
             turn.then(lambda: self.caller.send_when_safe([self.node]))  # made in an earlier turn, or in one that is replayed
 
+    def _limit_to(self, timeout_s: float) -> None:
+        """`with_options(timeout=)`: counted anew after a crash, since the call is sent anew as well."""
+        clock = self.run.activation.host.clock
+        error = CallTimeout(f"{self.node.text} gave no answer within {timeout_s} s; it may still run")
+        self._limit = clock.call_at(clock.now() + timeout_s, lambda: self.answered(False, encode_error(error)))
+
     def answered(self, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
+        if self._limit is not None:
+            self._limit.cancel()
         run = self.run
         if self.withdrawn or run.operations.get(self.key) is not self or run.is_replaying:
             return

@@ -349,8 +349,11 @@ class Ledger:
         if turn.finished is not None:
             run, blob, ok = turn.finished
             run.has_ended(blob, ok)
-        if self.outbox.has_new:
+        if self.outbox.has_new and not self.activation.in_transaction:
             self.outbox.send_new()
+
+    def rolled_back(self) -> None:
+        self.outbox.drop_fresh()
 
     def turn_settled(self, run: Run) -> None:
         if run.operations:

@@ -536,7 +536,7 @@ class Run:
                 self.ledger.outbox.put(noun, entity_id, ["!", "reply"], codec.encode([[self.id, ok, blob], {}]), f"{self.id}>reply")
         elif self.sender is not None:
             journal.take(file, *self.sender)
-        elif ok and self.caller_key is not None and file.has_writes:
+        elif ok and self.caller_key is not None and (file.has_writes or self.what != self.method):  # the latter: a call_id was given
             caller, seq = self.caller_key
             journal.put_call(file, caller, seq, self.what, blob, now)
             self.ledger.forget_answered(caller, self.callers)

@@ -81,6 +81,11 @@ class DO:
             return
         if name in RESERVED:
             raise AttributeError(f"{name!r} is a name of the runtime on {self._do_spec_.noun} and cannot be assigned")
+        if name in self._do_spec_.members or name in HOOKS:
+            raise AttributeError(f"{self._do_spec_.noun}.{name} is a method and cannot be assigned")
+        if hasattr(type(self), name):  # a ClassVar or an unannotated attribute: this activation's own, in memory only
+            object.__setattr__(self, name, value)
+            return
         raise AttributeError(
             f"{self._do_spec_.noun}.{name} is not a durable field: declare it in the class, as {name}: int = 0, "
             f"or call it _{name} to keep it in memory only"
@@ -116,7 +121,8 @@ class DO:
     @property
     def env(self) -> Any:
         """Bindings and secrets given to `init(env=...)`; never journaled."""
-        return self._do_.host.env
+        env = self._do_.host.env
+        return Bindings(env or {}) if env is None or type(env) is dict else env
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -251,6 +257,19 @@ class DO:
         return core_schema.is_instance_schema(cls)
 
 
+class Bindings(dict[str, Any]):
+    """`self.env` where `init` was given a dict: `env.STRIPE` and `env["STRIPE"]`."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"{name!r} is not in the env given to dotdo.init(env=...)") from None
+
+    def __repr__(self) -> str:
+        return f"<env with {', '.join(sorted(self)) or 'nothing'}>"  # values are secrets
+
+
 class RecordedRandom(random.Random):
     """A `random.Random` whose draws are handed out by the runtime."""
 
@@ -296,17 +315,28 @@ def _is_being_loaded(cls: type) -> bool:
     } and bool(catalog.is_loading())
 
 
+def _own_parts(cls: type[DO]) -> list[type]:
+    """The class and the mixins it brings: what is no noun was not checked before."""
+    return [part for part in cls.__mro__ if part is cls or (not issubclass(part, DO) and part is not object)]
+
+
+def _check_names(cls: type[DO], part: type) -> None:
+    """Raise DefinitionError for what `part` would put in the place of the runtime's own."""
+    for name in vars(part):
+        if name in RESERVED:
+            raise DefinitionError(f"class {cls.__name__} overrides {name!r}, a name of the runtime: call it something else")
+    for name in vars(part).get("__annotations__", {}):
+        if name in RESERVED:
+            raise DefinitionError(f"class {cls.__name__} declares a field {name!r}, a name of the runtime: call it something else")
+    if "__init__" in vars(part):
+        raise DefinitionError(f"class {cls.__name__} defines __init__: use `async def setup(self)`, which runs on every wake-up")
+
+
 def _define(cls: type[DO], origin: str | None = None) -> None:
     given = dict(cls._do_given_)
     noun = given.pop("noun", None) or cls.__name__
-    for name in cls.__dict__:
-        if name in RESERVED:
-            raise DefinitionError(f"class {cls.__name__} overrides {name!r}, a name of the runtime: call it something else")
-    for name in cls.__dict__.get("__annotations__", {}):
-        if name in RESERVED:
-            raise DefinitionError(f"class {cls.__name__} declares a field {name!r}, a name of the runtime: call it something else")
-    if "__init__" in cls.__dict__:
-        raise DefinitionError(f"class {cls.__name__} defines __init__: use `async def setup(self)`, which runs on every wake-up")
+    for part in _own_parts(cls):
+        _check_names(cls, part)
     for hook in HOOKS & set(cls.__dict__):
         if hook != "migrate" and not asyncio.iscoroutinefunction(cls.__dict__[hook]):
             raise DefinitionError(f"{cls.__name__}.{hook} must be `async def`")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 RECORDED_BYTES_MAX = 64 * 1024
 BATCH_MAX = 1_000
+_MISSING: Any = object()
 
 
 class Storage:
@@ -58,8 +59,10 @@ class Storage:
         blobs = self._recorded(_Operation(lambda: [keyvalue.get(file, one) for one in keys]))
         return {one: codec.decode(blob) for one, blob in zip(keys, blobs, strict=True) if blob is not None}
 
-    def put(self, key: str | Mapping[str, Any], value: Any = None) -> None:
+    def put(self, key: str | Mapping[str, Any], value: Any = _MISSING) -> None:
         """Set a key, or many from a mapping."""
+        if isinstance(key, str) is (value is _MISSING):
+            raise TypeError("put() takes a key and a value, or one mapping")
         values = {key: value} if isinstance(key, str) else dict(key)
         _batch(values)
         encoded = {name: codec.encode(one) for name, one in values.items()}

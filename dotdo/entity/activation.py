@@ -81,6 +81,7 @@ class Activation:
         self.turn: Turn | None = None
         self.hold: Hold | None = None
         self.committing = False
+        self.draining = False
         self.queue: deque[IncomingCall] = deque()
         self.waiting: deque[tuple[EntityTask | None, Any]] = deque()
         self.tasks: set[EntityTask] = set()
@@ -180,19 +181,31 @@ class Activation:
 
     def _drain(self) -> None:
         """Let in what waited: held steps first, in order, then calls in arrival order."""
-        while self.waiting and not self.committing and self.state is State.ACTIVE:
-            for index, (task, what) in enumerate(self.waiting):
-                if (task is None and self.hold is None) or (task is not None and self.admits(task)):
-                    del self.waiting[index]
-                    break
-            else:
-                return
-            if task is None:
-                what()
-            else:
-                task.step_again(what)
-        while self.queue and self.hold is None and not self.committing and self.state is State.ACTIVE:
-            self.ledger.accept(self.queue.popleft())
+        if self.draining:  # a turn that ends in here comes back to the loop below: depth must not grow with the queue
+            return
+        self.draining = True
+        try:
+            while self._let_in_next():
+                pass
+        finally:
+            self.draining = False
+
+    def _let_in_next(self) -> bool:
+        """Let in the one whose turn it is; False when nobody may come in now."""
+        if self.committing or self.state is not State.ACTIVE:
+            return False
+        for index, (task, what) in enumerate(self.waiting):
+            if (task is None and self.hold is None) or (task is not None and self.admits(task)):
+                del self.waiting[index]
+                if task is None:
+                    what()
+                else:
+                    task.step_again(what)
+                return True
+        if self.waiting or not self.queue or self.hold is not None:
+            return False
+        self.ledger.accept(self.queue.popleft())
+        return True
 
     # -- turns --------------------------------------------------------------------------------------------------
 
@@ -347,6 +360,9 @@ class Activation:
         """Undo what the running turn, or the open transaction, wrote; in memory too."""
         self.file.rollback()
         self.fields.roll_back()
+        self.ledger.rolled_back()
+        if self.turn is not None:
+            self.turn.nodes = None  # what it asked of others was part of it
 
     @property
     def in_transaction(self) -> bool:

@@ -43,9 +43,10 @@ def is_scalar(value: object) -> bool:
 class FieldSpec:
     """What a class says of one durable field: its type, its default and how it is validated."""
 
-    __slots__ = ("_adapter", "_annotation", "default", "default_factory", "exact", "name", "owner")
+    __slots__ = ("_adapter", "_annotation", "_is_unresolved", "default", "default_factory", "exact", "name", "owner")
 
-    def __init__(self, owner: type, name: str, annotation: Any, default: Any) -> None:
+    def __init__(self, owner: type, name: str, annotation: Any, default: Any, *, is_unresolved: bool = False) -> None:
+        self._is_unresolved = is_unresolved
         self.owner = owner
         self.name = name
         self._annotation = annotation
@@ -77,6 +78,8 @@ class FieldSpec:
             return value
         adapter = self._adapter
         if adapter is None:
+            if self._is_unresolved:
+                self._resolve_late()
             config = pydantic.ConfigDict(arbitrary_types_allowed=True)
             try:
                 adapter = pydantic.TypeAdapter(self._annotation, config=config)
@@ -85,20 +88,25 @@ class FieldSpec:
             self._adapter = adapter
         return adapter.validate_python(value)
 
+    def _resolve_late(self) -> None:
+        """A name that was not there when the class was made is there now (a noun declared further down), or means Any."""
+        self._is_unresolved = False
+        try:
+            self._annotation = _resolved(self.owner, self._annotation)
+        except NameError:
+            self._annotation = typing.Any
+
 
 def specs_of(cls: type, inherited: Mapping[str, FieldSpec], reserved: Iterable[str]) -> dict[str, FieldSpec]:
     """The durable fields of a noun: its annotated public attributes, after those of its bases; each becomes a descriptor."""
     specs = dict(inherited)
     hidden = set(reserved)
     own = cls.__dict__.get("__annotations__", {})
-    if not own:
-        return specs
-    try:
-        hints = typing.get_type_hints(cls, include_extras=True)
-    except NameError:
-        hints = {name: _evaluated(cls, hint) for name, hint in own.items()}
-    for name in own:
-        annotation = hints.get(name, own[name])
+    for name, hint in own.items():
+        try:
+            annotation, is_unresolved = _resolved(cls, hint), False
+        except NameError:
+            annotation, is_unresolved = typing.ForwardRef(hint, is_class=True) if isinstance(hint, str) else hint, True
         if name.startswith("_") or name in hidden or typing.get_origin(annotation) is typing.ClassVar:
             continue
         if annotation is typing.ClassVar:
@@ -106,22 +114,19 @@ def specs_of(cls: type, inherited: Mapping[str, FieldSpec], reserved: Iterable[s
         default = cls.__dict__.get(name, _MISSING)
         if isinstance(default, DurableField):
             default = default.default
-        specs[name] = FieldSpec(cls, name, annotation, default)
+        specs[name] = FieldSpec(cls, name, annotation, default, is_unresolved=is_unresolved)
         setattr(cls, name, DurableField(name, default))
     return specs
 
 
-def _evaluated(cls: type, hint: Any) -> Any:
-    """One annotation on its own, `Any` where its name is not there yet (a noun declared further down)."""
-    if not isinstance(hint, str):
-        return hint
+def _resolved(cls: type, hint: Any) -> Any:
+    """An annotation with its names looked up, first in the class's module. Raises NameError while one is not there yet."""
     import sys
 
-    scope = dict(vars(sys.modules.get(cls.__module__, typing)))
-    try:
-        return eval(hint, scope, dict(vars(cls)))  # noqa: S307  # the class's own annotation, as get_type_hints evaluates it
-    except NameError:
-        return typing.Any
+    holder = type(cls.__name__, (), {"__annotations__": {"hint": hint}})
+    names = {**vars(cls), cls.__name__: cls}
+    module = vars(sys.modules.get(cls.__module__, typing))
+    return typing.get_type_hints(holder, names, dict(module), include_extras=True)["hint"]
 
 
 def refill(container: Any, content: Any) -> bool:

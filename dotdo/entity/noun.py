@@ -45,7 +45,7 @@ class NounOptions:
         values: dict[str, Any] = {}
         for name, value in given.items():
             if name in ("idle_timeout", "max_turn"):
-                values[f"{name}_s"] = None if value is None else durations.seconds(value)
+                values[f"{name}_s"] = None if value is None else _seconds(class_name, name, value)
             elif name in cls.__dataclass_fields__ and not name.endswith("_s"):
                 values[name] = value
             else:
@@ -54,11 +54,21 @@ class NounOptions:
             raise DefinitionError(f"class {class_name}: placement={values['placement']!r}; use 'shared' or 'dedicated'")
         if values.get("durability") not in (None, "full", "normal"):
             raise DefinitionError(f"class {class_name}: durability={values['durability']!r}; use 'full' or 'normal'")
+        limit = values.get("max_queue")
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise DefinitionError(f"class {class_name}: max_queue={limit!r}; it must be a whole number, at least 1")
         if isinstance(values.get("index"), str):
             raise DefinitionError(f"class {class_name}: index={values['index']!r} is a string; write a tuple of field names")
         if "index" in values:
             values["index"] = tuple(values["index"])
         return cls(**values)
+
+
+def _seconds(class_name: str, option: str, value: Any) -> float:
+    try:
+        return durations.seconds(value)
+    except (ValueError, TypeError) as error:
+        raise DefinitionError(f"class {class_name}: {option}: {error}") from None
 
 
 @dataclass(slots=True)
@@ -100,14 +110,30 @@ class Members(dict[str, Member]):
 
     def check_call(self, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Before a call is sent: does the method exist, and do the arguments fit?"""
-        member = self.get(name) or self.find(name)
-        if member.kind == "method" and (kwargs or not member.required <= len(args) <= member.allowed):
+        member = self.get(name)
+        if member is None or member.kind != "method":
+            member = self.find_method(name)
+        if kwargs or not member.required <= len(args) <= member.allowed:
             member.check_arguments(f"{self.noun}.{name}", args, kwargs)
 
     def check_read(self, name: Any) -> None:
-        """Before a property path is sent: does its first name exist?"""
+        """Before a property path is sent: does its first name exist, and can it be read?"""
         if isinstance(name, str):
-            self.find(name)
+            self.find_value(name)
+
+    def find_method(self, name: str) -> Member:
+        """The method of this name. Raises NoSuchMember."""
+        member = self.find(name)
+        if member.kind != "method":
+            raise NoSuchMember(f"{self.noun}.{name} is a {member.kind}, not a method: read it without calling it")
+        return member
+
+    def find_value(self, name: str) -> Member:
+        """The field or property of this name. Raises NoSuchMember."""
+        member = self.find(name)
+        if member.kind == "method":
+            raise NoSuchMember(f"{self.noun}.{name} is a method: call it, as {name}(...)")
+        return member
 
 
 class NounSpec:
@@ -146,10 +172,11 @@ class NounSpec:
 
     def bind(self, instance: Any, method: str, payload: bytes | None) -> Any:
         """The coroutine of a call. Raises NoSuchMember, TypeError, CodecError."""
-        member = self.members.get(method) or self.members.find(method)
+        member = self.members.get(method) or self.members.find_method(method)
         function = member.function
         if function is None:
-            raise NoSuchMember(f"{self.noun}.{method} is a {member.kind}, not a method: read it without calling it")
+            function = self.members.find_method(method).function
+            assert function is not None
         if payload == NO_ARGUMENTS and not member.required:
             return function(instance) if member.is_coroutine else _call_plain(function, instance, [], {})
         args, kwargs = _arguments(payload)
@@ -164,9 +191,7 @@ class NounSpec:
         name = path[0]
         if not isinstance(name, str):
             raise NoSuchMember(f"a path on {self.noun} begins with the name of a member")
-        member = self.members.find(name)
-        if member.kind == "method":
-            raise NoSuchMember(f"{self.noun}.{name} is a method: call it, as {name}(...)")
+        self.members.find_value(name)
         value = getattr(instance, name)
         if inspect.isawaitable(value):
             value = await value

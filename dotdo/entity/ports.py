@@ -73,6 +73,9 @@ class Ledger(Protocol):
     def turn_begins(self, turn: Turn, task: EntityTask) -> None:
         """A turn of a call: is it on record?"""
 
+    def rolled_back(self) -> None:
+        """The transaction that was being put together is undone, with the messages in it."""
+
     def turn_ends(self, turn: Turn, ending: Ending, outcome: Any) -> tuple[Ending, Any]:
         """Add the turn's rows to the batch; what it returns is how the task is settled."""
 

@@ -31,6 +31,7 @@ from dotdo.names import check_id, key_of, split_key
 from dotdo.rpc import frames
 from dotdo.rpc.client import Answer
 from dotdo.rpc.link import Link, Receiver, Router
+from dotdo.rpc.node import IMPLICIT
 from dotdo.rpc.server import IncomingCall, ServerSession
 from dotdo.storage import paths
 from dotdo.storage.disk import REAL, Disk
@@ -389,13 +390,14 @@ class Host:
         answer = Answer(self.loop)
         flags = frames.WANTED
         options: dict[str, Any] = {}
+        if call_id is None or call_id.startswith(IMPLICIT):
+            options["from"] = [CONTROL_NOUN, self.host_id]
         if call_id is None:
             self._calls_out += 1
             call_id = f"{self.client_id}/{self._born:x}.{self._calls_out}"
-            options["from"] = [CONTROL_NOUN, self.host_id]
         else:
             flags |= frames.REPEAT
-        self.send_call(noun, entity_id, path, payload, flags, call_id, options, answer)
+        self.send_call(noun, entity_id, path, payload, flags, call_id.removeprefix(IMPLICIT), options, answer)
         return await answer.future
 
     def listeners_of(self, key: str) -> dict[str, list[IncomingCall]]:

@@ -15,9 +15,9 @@ from dotdo import codec
 from dotdo.clock import wall_now
 from dotdo.errors import CallTimeout, CodecError, DotdoError, RemoteError, mark_remote
 from dotdo.rpc import frames
-from dotdo.rpc.follow import follow
+from dotdo.rpc.follow import fill_promises, follow
 from dotdo.rpc.link import Link, Router
-from dotdo.rpc.node import Node
+from dotdo.rpc.node import IMPLICIT, Node
 
 
 def new_client_id() -> str:
@@ -41,6 +41,7 @@ class Client:
         self._next_seq = 1
         self.waiting = 0
         self.on_waiting: Callable[[], None] | None = None
+        self.call_later: Callable[[float, Callable[[], None]], Any] = loop.call_later
 
     # -- Caller -------------------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ class Client:
             if not future.done():
                 future.set_exception(CallTimeout(f"{node.text} gave no answer within {timeout_s} s; it may still run"))
 
-        handle = self.loop.call_later(timeout_s, expire)
+        handle = self.call_later(timeout_s, expire)
         future.add_done_callback(lambda _f: handle.cancel())
 
     # -- sending ------------------------------------------------------------------------------------------------
@@ -156,7 +157,10 @@ class Client:
         """A chain on a result that is here already, or on its way."""
         try:
             value = await self.pull(base)
-            result = await follow(value, node.path, node.payload, self.call_out, node.call_id)
+            payload = node.payload
+            if payload is not None and node.has_promises:
+                payload = await fill_promises(payload, self.call_out)
+            result = await follow(value, node.path, payload, self.call_out, node.call_id)
         except BaseException as error:  # it belongs to whoever awaits the node
             self.arrived(node, frames.REJECT, _encode_error(error))
             return
@@ -168,7 +172,10 @@ class Client:
         answer = Answer(self.loop)
         seq = self._next_seq
         self._next_seq += 1
-        link.send([frames.CALL, seq, noun, entity_id, path, payload, frames.WANTED, call_id, None], answer)
+        flags, options = frames.WANTED, None
+        if call_id is not None and call_id.startswith(IMPLICIT):
+            call_id, flags, options = call_id.removeprefix(IMPLICIT), flags | frames.REPEAT, {"from": ["", ""]}
+        link.send([frames.CALL, seq, noun, entity_id, path, payload, flags, call_id, options], answer)
         return await answer.future
 
     def link(self, host: str) -> Link:

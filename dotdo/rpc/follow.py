@@ -18,6 +18,8 @@ from dotdo.rpc.recording import Reference
 from dotdo.rpc.stub import Stub
 
 MAP_ELEMENTS_MAX = 100_000
+LOCAL = frozenset({"id", "noun", "key"})
+"""What a stub knows by itself: no entity is asked."""
 
 CallOut = Callable[[str, str, list[Any], bytes | None, str | None], Awaitable[bytes]]
 """(noun, id, path, payload, call id) -> the encoded value; raises its error."""
@@ -34,6 +36,11 @@ async def follow(value: Any, path: Sequence[Any], payload: bytes | None, call_ou
         if not rest:
             return value
         if isinstance(value, Stub):
+            name = rest[0] if isinstance(rest[0], str) else _name_of(rest[0])
+            if name in LOCAL and (payload is None or len(rest) > 1):
+                value, ops = getattr(value, name), rest[1:]
+                continue
+            rest[0] = name
             noun, entity_id = value._do_target_
             return codec.decode(await call_out(noun, entity_id, rest, payload, call_id))
         op = rest[0]
@@ -43,6 +50,12 @@ async def follow(value: Any, path: Sequence[Any], payload: bytes | None, call_ou
         ops = rest[1:]
         if not ops and payload is None:
             return value
+
+
+def _name_of(op: list[Any]) -> Any:
+    """`promise["map"]` on a stub is the member `map`; any other operation stays what it is."""
+    key = codec.decode(op[1]) if op[0] == "i" else None
+    return key if isinstance(key, str) and not key.startswith("_") else op
 
 
 async def _map(items: Any, op: list[Any], call_out: CallOut) -> Any:
@@ -96,10 +109,13 @@ async def _filled(value: Any, value_of: Callable[[Reference], Awaitable[Any]]) -
 
 async def evaluate(expression: Expression, call_out: CallOut) -> Any:
     """The value of a promise that came as an argument."""
+    payload = expression.payload
+    if payload is not None:  # its arguments may be promises as well
+        payload = await fill_promises(payload, call_out)
     if expression.base is not None:
         base = await evaluate(expression.base, call_out)
-        return await follow(base, expression.path, expression.payload, call_out, expression.call_id)
-    blob = await call_out(expression.noun, expression.entity_id, expression.path, expression.payload, expression.call_id)
+        return await follow(base, expression.path, payload, call_out, expression.call_id)
+    blob = await call_out(expression.noun, expression.entity_id, expression.path, payload, expression.call_id)
     return codec.decode(blob)
 
 

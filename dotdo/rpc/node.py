@@ -13,6 +13,9 @@ from typing import Any
 PathOp = Any
 """A member name (str), `["i", encoded key]` for an index, or `["m", instructions, result]` for a map."""
 
+IMPLICIT = "\0"
+"""Before the id of a call in an expression: the runtime made the id, so the call itself goes under it too, unsaid."""
+
 
 class CallOptions:
     """What `with_options` said about a call."""

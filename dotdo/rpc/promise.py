@@ -16,7 +16,7 @@ from dotdo import codec, durations
 from dotdo.errors import CodecError, NoSuchMember, NotAwaited
 from dotdo.rpc import caller as callers
 from dotdo.rpc import recording
-from dotdo.rpc.node import CallOptions, Expression, Node, PathOp, path_text
+from dotdo.rpc.node import IMPLICIT, CallOptions, Expression, Node, PathOp, path_text
 
 PATH_LENGTH_MAX = 64
 
@@ -142,7 +142,10 @@ class Promise:
     __bool__ = __len__ = __iter__ = __contains__ = __str__ = __format__ = __int__ = __float__ = __index__ = _do_refuse  # type: ignore[assignment]
     __lt__ = __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _do_refuse
     __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __neg__ = __enter__ = __exit__ = _do_refuse
-    __aiter__ = __aenter__ = __aexit__ = _do_refuse
+    __aiter__ = __aenter__ = __aexit__ = __bytes__ = __complex__ = __reversed__ = _do_refuse
+    __rfloordiv__ = __rmod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __divmod__ = __rdivmod__ = _do_refuse
+    __pos__ = __invert__ = __abs__ = __round__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _do_refuse
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _do_refuse
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -211,13 +214,19 @@ def _pack_promise(promise: Any) -> Any:
         found = recorder.reference(promise, node)
         if found is not None:
             return found
+    future = node.future
+    if future is not None and future.done() and not future.cancelled() and future.exception() is None:
+        return [1, future.result()]  # the answer may be forgotten over there by now
     return [0, *_node_parts(node)]
 
 
 def _node_parts(node: Node) -> list[Any]:
     node.is_consumed = True
     base = _node_parts(node.base) if node.base is not None else None
-    return [node.noun, node.entity_id, base, list(node.path), node.payload, node.call_id]
+    call_id = node.call_id
+    if call_id is not None and base is None and (node.options is None or node.options.call_id is None):
+        call_id = IMPLICIT + call_id
+    return [node.noun, node.entity_id, base, list(node.path), node.payload, call_id]
 
 
 def _parts(expression: Expression) -> list[Any]:

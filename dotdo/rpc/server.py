@@ -97,7 +97,13 @@ class IncomingCall:
     @property
     def record_key(self) -> tuple[str, int]:
         """Under what the answer is kept: the client and its number, or the call id."""
-        return (self.caller, 0) if self.caller == self.call_id else (self.caller, self.seq)
+        if self.caller != self.call_id:
+            return self.caller, self.seq
+        if not self.is_explicit:  # a client's call that also travels as an argument: kept as the client's
+            client, _, number = self.call_id.rpartition(".")
+            if number.isdecimal() and "/" not in client:
+                return client, int(number)
+        return self.caller, 0
 
     @property
     def low_water(self) -> int:

@@ -38,7 +38,16 @@ class Stub:
             raise AttributeError(f"{name!r} is private: only public members of an entity can be reached")
         if name in _LOCAL:
             return _local(self, name)
-        return Promise(target_of(self), type(self)._do_members_, None, (name,), options_of(self))
+        members = type(self)._do_members_
+        if members is not None and name not in members:
+            members.find(name)  # what the class does not have is said at once, and `hasattr` tells the truth
+        return Promise(target_of(self), members, None, (name,), options_of(self))
+
+    def __getattr__(self, name: str) -> Any:
+        """Says again what `__getattribute__` has said, in the place of the entity's own `__getattr__`."""
+        if name[:1] != "_" and self._do_members_ is not None:
+            self._do_members_.find(name)
+        raise AttributeError(f"{name!r} is private: only public members of an entity can be reached")
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{self!r} is a stub: fields are assigned inside the entity; call a method that sets {name!r}")
@@ -50,6 +59,9 @@ class Stub:
         if not isinstance(name, str):
             raise TypeError(f"{self!r}[...] takes the name of a member")
         return Promise(target_of(self), type(self)._do_members_, None, (name,), options_of(self))
+
+    __iter__ = None  # or Python would iterate by index, and `list(stub)` would ask for member 0
+    __contains__ = None
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self

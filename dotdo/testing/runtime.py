@@ -64,14 +64,16 @@ class Runtime:
         await self._start()
         self.client = Client(self.router, loop)
         self.client.on_waiting = self._watch
+        self.client.call_later = lambda seconds, expire: self.clock.call_at(self.clock.now() + seconds, expire)
         self._before = callers._default
         callers.set_default(lambda: self.client)
+        self._operator = Client(self.router, loop)
         self._replaced = application.substitute(self)
         return self
 
     def caller(self) -> callers.Caller:
-        """The client of the test's loop."""
-        return self.client
+        """The caller of `dotdo.entities`, `hibernate` and their like; time does not jump while one of them waits."""
+        return self._operator
 
     async def flush(self) -> None:
         """Wait until every call of the test so far is answered."""
@@ -101,6 +103,7 @@ class Runtime:
         if self._restarting is not None:
             await self._restarting
         self.client.close()
+        self._operator.close()
         self.router.host = None
         await self.host.stop()
         if self._given is None:
