@@ -118,7 +118,8 @@ class Ledger:
             bound, source = _raise(error), row.source
         run.source_changed = source != run.source
         run.start(bound, now=False)
-        run.watch_for_cancel()
+        if run.replay is not None:
+            run.replay.watch_for_cancel()
         return run
 
     # -- calls in -----------------------------------------------------------------------------------------------
@@ -310,9 +311,8 @@ class Ledger:
             self.caller.place(turn, replayed=replayed)
         if run is None:
             return ending, outcome
-        run.quiet = 0
-        if not task.branch.in_step:
-            run.settled_passes = 0
+        if run.replay is not None:
+            run.replay.turn_ran(task.branch)
         suspended = ending is Ending.SUSPENDED
         if task is run.main and not suspended:
             if run.announce is not None and not run.is_journaled:

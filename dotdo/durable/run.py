@@ -4,16 +4,13 @@ A call that writes nothing and uses no durable operation stays plain and pays no
 first durable operation, or when it suspends after a write: its id, method and arguments are journaled in that very
 commit, with all that its turns have read and been handed so far.
 
-A replay runs the method again from its journaled arguments. Turns that are on record run on what they read then, and
-what they write is dropped at their end. Recorded outcomes are delivered one at a time in journal order, the next only
-when the execution can run no further, so that races are decided as they were. When the record is used up the run is
-live, and goes on.
+Its journal is read back when it is replayed (`dotdo.durable.replay`): turns that are on record run on what they read then,
+and what they write is dropped at their end.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -21,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from dotdo import codec
 from dotdo.durable import saga, waits
 from dotdo.durable.operation import Operation, is_inner
+from dotdo.durable.replay import Replay
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Turn, TurnRecord
-from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayDrift, ReplayMismatch
+from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayDrift
 from dotdo.storage import journal
 from dotdo.storage.journal import Kind, Row, RunRow
 
@@ -31,20 +29,9 @@ if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
     from dotdo.rpc.server import IncomingCall
 
-QUIET_PASSES = 4
-"""Loop passes without a turn after which a replaying execution can run no further: gather needs two, TaskGroup three."""
-
-MISMATCH_AFTER_SECONDS = 1.0
-"""How long a replay waits for a recorded operation that is not asked for before it reports a mismatch."""
-
-
-_CANCEL = ""
-"""In the order of a replay: the execution was cancelled here."""
-
 _EMPTY: Any = MappingProxyType({})
 _NOTHING: Any = ()
 _NOBODY: Any = []
-_NO_ORDER: Any = ()
 
 
 class Run:
@@ -80,20 +67,8 @@ class Run:
     _next_seq = 1
     _last_reads: dict[str, bytes | None] = _EMPTY
     _unjournaled: list[tuple[str, str, bool, bytes]] = _NOTHING
-    _recorded: dict[str, Row] = _EMPTY
-    _order: deque[str] = _NO_ORDER
-    _asked: dict[str, Operation] = _EMPTY
-    _deferred: list[Operation] = _NOTHING
     _held_back: list[Callable[[], None]] = _NOTHING
-    quiet = 0
-    """Loop passes since the last turn; every turn sets it back to zero."""
-    _ready: deque[tuple[Operation, bool, bytes]] = _NO_ORDER
-    _is_settling = False
-    settled_passes = 0
-    """Loop passes since the last turn outside a step's body."""
-    _watching = False
-    _was_cancelled_again = False
-    _mismatch_timer: Any = None
+    replay: Replay | None = None
 
     def __init__(self, ledger: Ledger, call_id: str, method: str, payload: bytes | None) -> None:
         self.ledger = ledger
@@ -109,9 +84,9 @@ class Run:
         self.started_at = 0.0
         self._pending: list[TurnRecord] = []
 
-    def _become_durable(self) -> None:
+    def _become_durable(self) -> Replay:
         """Give the run containers of its own for what an execution keeps."""
-        if self._last_reads is _EMPTY:
+        if self.replay is None:
             self.reply_to = list(self.reply_to)
             self.undos = []
             self.records = {}
@@ -120,12 +95,9 @@ class Run:
             self.waits = {}
             self.signals = []
             self._last_reads = {}
-            self._recorded = {}
-            self._order = deque()
-            self._ready = deque()
-            self._asked = {}
-            self._deferred = []
             self._held_back = []
+            self.replay = Replay(self)
+        return self.replay
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.activation.key}.{self.method}>"
@@ -142,7 +114,7 @@ class Run:
 
     def load(self, row: RunRow, rows: list[Row]) -> None:
         """Take the journal of an unfinished execution."""
-        self._become_durable()
+        replay = self._become_durable()
         self.is_journaled = True
         self.started_at = row.started
         self.attempt = row.attempt
@@ -166,8 +138,7 @@ class Run:
                 if entry.ok:
                     self.inner[entry.key] = entry.value or b""
             elif entry.kind == Kind.STEP:
-                self._recorded[entry.key] = entry
-                self._order.append(entry.key)
+                replay.add(entry)
                 self.attempts.pop(entry.key, None)
                 self.waits.pop(entry.key, None)
             elif entry.kind == Kind.ATTEMPT:
@@ -178,8 +149,7 @@ class Run:
                 self.failed_blob = entry.value
             elif entry.kind == Kind.CANCEL:
                 self.is_cancelling = True
-                self._recorded[_CANCEL] = entry
-                self._order.append(_CANCEL)
+                replay.add(entry)
             elif entry.kind == Kind.SIGNAL:
                 self.signals.append((entry.key, entry.value or b""))
 
@@ -281,181 +251,40 @@ class Run:
             self._unjournaled = []
         self._unjournaled.append((key, name, ok, blob))
 
-    # -- operations and replay ----------------------------------------------------------------------------------
+    # -- operations ---------------------------------------------------------------------------------------------
 
     @property
     def is_replaying(self) -> bool:
-        return bool(self._recorded)
+        return self.replay is not None and self.replay.is_going_on
 
     def begin(self, operation: Operation, turn: Turn) -> None:
         """User code awaits `operation`: answer it from the record, or start it."""
         self.operations[operation.key] = operation
+        replay = self.replay
+        if replay is None:
+            operation.start(turn)
+            return
         kept = self.inner.get(operation.key) if self.inner else None
         if kept is not None:
             turn.then(lambda: operation.resolve(True, kept))
-            return
-        if not self._recorded:
-            operation.start(turn)
-            return
-        row = self._recorded.get(operation.key)
-        if row is None:
-            self._deferred.append(operation)
+        elif replay.is_going_on:
+            replay.ask(operation, turn)
         else:
-            if row.name is not None and row.name != operation.name:
-                self.activation.host_log(
-                    f"step {operation.key!r} of {self} was recorded by {row.name!r} and is asked for by {operation.name!r}"
-                )
-            self._asked[operation.key] = operation
-        turn.then(self._advance)
+            operation.start(turn)
 
     def deliver(self, operation: Operation, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
-        """Hand on an outcome that is on record; with several branches one at a time, as a replay will.
-
-        A race is decided by what its code sees done when it wakes, some loop passes after the outcome. A second
-        outcome in these passes would be seen now and not by the replay.
-        """
-        if not self._is_settling and not any(t is not self.main and not t.branch.in_step for t in self.tasks):
+        """An outcome is recorded: hand it on."""
+        if self.replay is None:
             operation.resolve(ok, blob)
-            return
-        self._ready.append((operation, ok, blob))
-        if not self._is_settling:
-            self._settle_after_next()
-
-    def _settle_after_next(self) -> None:
-        if self._ready:
-            operation, ok, blob = self._ready.popleft()
-            operation.resolve(ok, blob)
-        self._is_settling = True
-        self.settled_passes = 0
-        self.activation.host.loop.call_soon(self._settle)
-
-    def _settle(self) -> None:
-        self.settled_passes += 1
-        if self.settled_passes < QUIET_PASSES and not self.is_over:
-            self.activation.host.loop.call_soon(self._settle)
-        elif self._ready and not self.is_over:
-            self._settle_after_next()
         else:
-            self._is_settling = False
-
-    def _advance(self) -> None:
-        if not self._recorded or self.is_over:
-            return
-        if len(self.tasks) == 1 and self._order[0] in self._asked:
-            self._deliver(self._order[0])
-        elif not self._watching:
-            self._watching = True
-            self.quiet = 0
-            self.activation.host.loop.call_soon(self._watch)
-
-    def _watch(self) -> None:
-        if self.is_over or not self._recorded:
-            self._watching = False
-            return
-        self.quiet += 1
-        if self.quiet < QUIET_PASSES:
-            self.activation.host.loop.call_soon(self._watch)
-            return
-        self._watching = False
-        first = self._order[0]
-        if first == _CANCEL:
-            self._cancel_again()
-        elif first in self._asked:
-            self._deliver(first)
-        elif self.source_changed and self._asked:
-            self._deliver(next(key for key in self._order if key in self._asked))
-        elif self.source_changed and self._deferred:
-            was_cancelled = _CANCEL in self._recorded
-            self._recorded.clear()
-            self._order.clear()
-            self._go_live()
-            if was_cancelled and self.main is not None:
-                self.main.cancel()
-        elif self._mismatch_timer is None and not self.trying:
-            clock = self.activation.host.clock
-            self._mismatch_timer = clock.call_at(clock.now() + MISMATCH_AFTER_SECONDS, self._mismatch)
+            self.replay.deliver(operation, ok, blob)
 
     def cancel(self) -> None:
         """Cancel the body; a replay first comes to where the execution stands."""
-        if self._recorded:
-            self._recorded[_CANCEL] = Row(0, Kind.CANCEL, _CANCEL, None, None, None, None, None, 0.0, None, None)
-            self._order.append(_CANCEL)
-            self.watch_for_cancel()
+        if self.replay is not None and self.replay.is_going_on:
+            self.replay.cancel_when_there()
         elif self.main is not None:
             self.main.cancel()
-
-    def watch_for_cancel(self) -> None:
-        """A replay that comes to where the execution was cancelled cancels it again, not before: its undos need its steps."""
-        if self._order and self._order[0] == _CANCEL and not self._watching:
-            self._watching = True
-            self.quiet = 0
-            self.activation.host.loop.call_soon(self._watch)
-
-    def _cancel_again(self) -> None:
-        if not self._was_cancelled_again:
-            self._was_cancelled_again = True
-            if self.main is not None:
-                self.main.cancel()
-            self.watch_for_cancel()
-            return
-        del self._recorded[_CANCEL]
-        self._order.popleft()
-        if self._recorded:
-            self._advance()
-        else:
-            self._go_live()
-
-    def _mismatch(self) -> None:
-        self._mismatch_timer = None
-        if self.is_over or not self._recorded:
-            return
-        if self._order[0] in self._asked or self.trying:
-            self._advance()
-            return
-        self.report_mismatch()
-
-    def report_mismatch(self) -> None:
-        """Replay passed a recorded step without asking for it although the source is the same: stop, and say so."""
-        row = self._recorded[self._order[0]]
-        error = ReplayMismatch(
-            f"replay of {self.activation.key}!{self.id} does not ask for step {row.key!r} ({row.name}), which is recorded, "
-            f"although {self.method} was not changed: is it deterministic? The execution is paused; `replay` starts it anew"
-        )
-        self.ledger.pause_with(self, error)
-
-    def _deliver(self, key: str) -> None:
-        operation = self._asked.pop(key)
-        row = self._recorded.pop(key)
-        self._order.remove(key)
-        if self._mismatch_timer is not None:
-            self._mismatch_timer.cancel()
-            self._mismatch_timer = None
-        operation.resolve(bool(row.ok), row.value or b"")
-        if not self._recorded:
-            self._settle_after_next()
-            self._go_live()
-        elif not self._watching and (len(self.tasks) > 1 or operation.withdrawn):
-            self._watching = True
-            self.quiet = 0
-            self.activation.host.loop.call_soon(self._watch)
-        else:
-            self.watch_for_cancel()
-
-    def _go_live(self) -> None:
-        deferred, self._deferred = self._deferred, []
-        if not deferred:
-            return
-        turn = Turn(None)
-
-        def start() -> Callable[[], None]:
-            for operation in deferred:
-                if not operation.withdrawn:
-                    operation.start(turn)
-            if self.needs_rows:
-                self.begin_journal()
-            return turn.run_effects
-
-        self.activation.exclusively(start)
 
     def error_of(self, operation: Operation, blob: bytes) -> BaseException:
         """The recorded error, as the exception that is raised at the await."""
@@ -477,12 +306,10 @@ class Run:
         if isinstance(outcome, ReplayDrift) and ending is Ending.RAISED and self.is_journaled:
             turn.then(lambda: self.ledger.pause_with(self, outcome))
             return
-        if self._order and not self.source_changed and not self.is_cancelling:
-            leftover = [key for key in self._order if not key.startswith("undo|")]
-            if leftover:
-                self._order = deque(leftover)
-                turn.then(self.report_mismatch)
-                return
+        replay = self.replay
+        if replay is not None and replay.is_going_on and not self.source_changed and not self.is_cancelling and replay.has_leftovers():
+            turn.then(replay.report_mismatch)
+            return
         error: BaseException | None = None
         blob = b""
         if ending is Ending.RETURNED:
@@ -587,9 +414,9 @@ class Run:
     @property
     def is_parked(self) -> bool:
         """True when every task waits, directly or through tasks it started, for something durable."""
-        if self.is_over or self.is_replaying or self._ready or not self.operations:
+        if self.is_over or not self.operations or not self.is_journaled:
             return False
-        if not self.is_journaled:
+        if self.replay is not None and (self.replay.is_going_on or self.replay.is_delivering):
             return False
         if not all(o.is_parked or o.is_represented for o in self.operations.values()):
             return False
@@ -608,9 +435,10 @@ class Run:
     @property
     def is_at_rest(self) -> bool:
         """True when every task waits for something durable or for another entity (whose own rest is looked at there)."""
-        if self.is_replaying:
-            return self._mismatch_timer is not None
-        if self._ready or (not self.operations and not self.trying):
+        replay = self.replay
+        if replay is not None and replay.is_going_on:
+            return replay.is_stuck
+        if (replay is not None and replay.is_delivering) or (not self.operations and not self.trying):
             return False
         return all(o.is_parked or o.is_represented or o.is_remote for o in self.operations.values()) and all(
             task.waits_for is not None for task in self.tasks
