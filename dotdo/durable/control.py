@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
+from dotdo.durable import repeats
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.waits import WaitOperation, pack_signal
 from dotdo.errors import ExecutionCancelled, NoSuchMember, OutcomeUnknown
@@ -44,7 +45,7 @@ def _say(ledger: Ledger, call: IncomingCall, value: Any) -> None:
 
 
 def _row(ledger: Ledger, run_id: str) -> RunRow:
-    row = ledger.dormant.get(run_id) or journal.find_run(ledger.activation.file, run_id)
+    row = ledger.dormant.rows.get(run_id) or journal.find_run(ledger.activation.file, run_id)
     if row is None:
         raise OutcomeUnknown(f"{ledger.activation.key} has no execution {run_id!r} (any more)")
     return row
@@ -123,12 +124,12 @@ def _result(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     if run is not None:
         run.callers.append(call)
         if run.is_parked:
-            ledger.tell_parked(run, call)
+            ledger.dormant.tell_parked(run, call)
         return
     row = _row(ledger, run_id)
     if row.ended is None:
-        ledger.refuse_if_stuck(row)
-        ledger.listeners(run_id).append(call)
+        ledger.dormant.refuse_if_stuck(row)
+        ledger.dormant.listeners(run_id).append(call)
         return
     blob = row.outcome or b""
     if row.ok:
@@ -162,7 +163,7 @@ def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
         def act() -> None:
             running = ledger.runs.get(run_id)
             if running is None:
-                running = ledger.wake_run(run_id)
+                running = ledger.dormant.wake(run_id)
             else:
                 running.is_pausing = False
                 running.cancel()
@@ -185,12 +186,12 @@ def _pause(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
         if run is not None:
             run.row_status = "paused"
             run.is_pausing = True
-        elif run_id in ledger.dormant:
-            ledger.dormant[run_id].status = "paused"
+        elif run_id in ledger.dormant.rows:
+            ledger.dormant.rows[run_id].status = "paused"
 
         def act() -> None:
             if run is not None and (run.is_parked or not run.has_body):
-                ledger.held_back(run)
+                ledger.dormant.held_back(run)
             _say(ledger, call, True)
 
         return act
@@ -215,8 +216,8 @@ def _resume(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
                 running.row_status = "running"
                 running.release()
             else:
-                ledger.dormant.setdefault(run_id, row).status = "running"
-                ledger.wake_run(run_id)
+                ledger.dormant.rows.setdefault(run_id, row).status = "running"
+                ledger.dormant.wake(run_id)
             _say(ledger, call, True)
 
         return act
@@ -229,7 +230,7 @@ def _retry(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     if row.status != "failed":
         _say(ledger, call, False)
         return
-    ledger.retry_run(row, None)
+    repeats.run_again(ledger, row, None)
     ledger.activation.exclusively(lambda: lambda: _say(ledger, call, True))
 
 
@@ -278,8 +279,8 @@ def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool
                 journal.set_status(ledger.activation.file, run_id, "running")
 
         def wake() -> None:
-            if run_id in ledger.dormant and ledger.dormant[run_id].status == "waiting":
-                ledger.wake_run(run_id)
+            if run_id in ledger.dormant.rows and ledger.dormant.rows[run_id].status == "waiting":
+                ledger.dormant.wake(run_id)
             _say(ledger, call, True)
 
         return wake
@@ -320,13 +321,13 @@ def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: byt
 
     def take() -> Callable[[], None]:
         journal.take(file, sender, number)
-        woken = [row.id for row in ledger.dormant.values() if _waits_for(ledger, row, call_id)]
+        woken = [row.id for row in ledger.dormant.rows.values() if _waits_for(ledger, row, call_id)]
         for run_id in woken:
             journal.set_status(file, run_id, "running")
 
         def wake() -> None:
             for run_id in woken:
-                ledger.wake_run(run_id)
+                ledger.dormant.wake(run_id)
             ledger.activation.gate.when_safe(lambda error: None if error else call.ack())
 
         return wake

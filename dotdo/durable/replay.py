@@ -265,4 +265,4 @@ class Replay:
             f"replay of {run.activation.key}!{run.id} does not ask for step {row.key!r} ({row.name}), which is recorded, "
             f"although {run.method} was not changed: is it deterministic? The execution is paused; `replay` starts it anew"
         )
-        run.ledger.pause_with(run, error)
+        run.ledger.dormant.pause_with(run, error)

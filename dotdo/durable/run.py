@@ -304,7 +304,7 @@ class Run:
     def main_ends(self, turn: Turn, ending: Ending, outcome: Any) -> None:
         """The method returned or raised: add its outcome to the turn's transaction, or begin its undos."""
         if isinstance(outcome, ReplayDrift) and ending is Ending.RAISED and self.is_journaled:
-            turn.then(lambda: self.ledger.pause_with(self, outcome))
+            turn.then(lambda: self.ledger.dormant.pause_with(self, outcome))
             return
         replay = self.replay
         if replay is not None and replay.is_going_on and not self.source_changed and not self.is_cancelling and replay.has_leftovers():
@@ -404,7 +404,7 @@ class Run:
     def hold_back(self, action: Callable[[], None]) -> None:
         """The run is being paused: `action` waits for `resume`."""
         self._held_back.append(action)
-        self.ledger.held_back(self)
+        self.ledger.dormant.held_back(self)
 
     def release(self) -> None:
         actions, self._held_back = self._held_back, []
@@ -456,4 +456,4 @@ class Run:
 
     def may_be_parked(self) -> None:
         """An operation parked: tell entity callers once, and let the entity become idle."""
-        self.ledger.may_be_parked(self)
+        self.ledger.dormant.may_be_parked(self)
