@@ -1,0 +1,1 @@
+"""Events: how they are called, and who wants to hear of which."""

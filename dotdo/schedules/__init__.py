@@ -1,0 +1,1 @@
+"""Schedules: when something happens again, as text, as data and as moments."""
