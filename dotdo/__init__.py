@@ -22,7 +22,7 @@ from dotdo.application import (
     tell,
 )
 from dotdo.durable.alarm import AlarmInfo
-from dotdo.durable.current import do, gather_limited, in_thread, now, sleep, step, try_, uuid4, wait_for
+from dotdo.durable.current import do, gather_limited, in_thread, now, sleep, step, try_, uuid4
 from dotdo.durable.handle import CallbackFailed, Execution, ExecutionInfo, complete, fail
 from dotdo.durable.retry import RetryPolicy
 from dotdo.durable_object import DO
@@ -43,6 +43,7 @@ from dotdo.errors import (
     InvalidTransition,
     NoHandler,
     NoKey,
+    NoSuchLetter,
     NoSuchMember,
     NotAllowed,
     NotAwaited,
@@ -61,6 +62,13 @@ from dotdo.errors import (
     WaitTimeout,
     WouldDeadlock,
 )
+from dotdo.events.event import Event, current_event
+from dotdo.events.names import N
+from dotdo.events.on import on
+from dotdo.events.sending import send
+from dotdo.events.subscriptions import Subscription
+from dotdo.events.waiting import wait_for
+from dotdo.nouns.dead_letters import DeadLetter, dead_letters
 from dotdo.rpc.stats import snapshot as stats
 
 __version__ = "0.1.0"
@@ -74,8 +82,10 @@ __all__ = [
     "CodecError",
     "DataFolderInUse",
     "DataFolderMissing",
+    "DeadLetter",
     "DefinitionError",
     "DotdoError",
+    "Event",
     "Execution",
     "ExecutionCancelled",
     "ExecutionInfo",
@@ -85,8 +95,10 @@ __all__ = [
     "IdError",
     "InsideTransaction",
     "InvalidTransition",
+    "N",
     "NoHandler",
     "NoKey",
+    "NoSuchLetter",
     "NoSuchMember",
     "NotAllowed",
     "NotAwaited",
@@ -103,9 +115,12 @@ __all__ = [
     "RetryPolicy",
     "StepTimeout",
     "StorageError",
+    "Subscription",
     "WaitTimeout",
     "WouldDeadlock",
     "complete",
+    "current_event",
+    "dead_letters",
     "delete",
     "do",
     "entities",
@@ -121,8 +136,10 @@ __all__ = [
     "in_thread",
     "init",
     "now",
+    "on",
     "release",
     "result",
+    "send",
     "shutdown",
     "sleep",
     "start",

@@ -106,6 +106,10 @@ class NoKey(DotdoError):
     """A message for a noun's method does not say which entity it is for."""
 
 
+class NoSuchLetter(DotdoError, LookupError):
+    """There is no such dead letter."""
+
+
 class NotAllowed(DotdoError):
     """The caller may not do this."""
 

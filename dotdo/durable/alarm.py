@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
 
+METHOD = "alarm"
+"""What the execution of the handler is called in the journal."""
+
 FIRST_DELAY_SECONDS = 2.0
 TRIES_MAX = 6
 
@@ -45,6 +48,18 @@ class Alarm:
         rows = self._ledger.activation.file.query("SELECT due, tries, asked FROM _do_alarm")
         if rows:
             self.due, self._tries, self._asked = rows[0]
+
+    def wake(self) -> None:
+        self.is_running = self._ledger.dormant.has(METHOD) or any(r.method == METHOD for r in self._ledger.runs.values())
+        if not self.is_running:
+            self.arm()
+
+    def stop(self) -> None:
+        self.disarm()
+
+    def due_times(self) -> list[float]:
+        """When the entity must be awake for its alarm."""
+        return [] if self.next_due is None else [self.next_due]
 
     def arm(self) -> None:
         """Set the timer for the row."""
@@ -91,14 +106,12 @@ class Alarm:
         self.is_running = True
         self._was_changed = False
         info = self._info()
-        ledger.run_internal(
-            f"alarm-{self._asked!r}-{self._tries}", "alarm", handler(ledger.activation.instance, info), self._succeeded, self._failed
-        )
+        ledger.run_internal(f"alarm-{self._asked!r}-{self._tries}", METHOD, handler(ledger.activation.instance, info), self._ended)
 
     def _info(self) -> AlarmInfo:
         return AlarmInfo(self._asked, self._tries, self._tries > 0)
 
-    def again(self) -> tuple[Any, Callable[[BaseException | None], None]]:
+    def again(self, _payload: bytes | None) -> tuple[Any, Callable[[BaseException | None], Callable[[], None]]]:
         """The handler's coroutine for a replay of its execution, and what ends it."""
         handler = self._ledger.activation.spec.alarm
         if handler is None:
@@ -107,14 +120,15 @@ class Alarm:
         self._was_changed = False
         return handler(self._ledger.activation.instance, self._info()), self._ended
 
-    def _ended(self, error: BaseException | None) -> None:
+    def _ended(self, error: BaseException | None) -> Callable[[], None]:
+        """In the transaction of the handler's last turn; the timer follows its commit."""
         if error is None:
             self._succeeded()
         else:
             self._failed(error)
+        return self.arm
 
     def _succeeded(self) -> None:
-        """In the transaction of the handler's last turn."""
         self.is_running = False
         if not self._was_changed:
             self.write(None)

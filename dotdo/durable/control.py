@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dotdo import codec
 from dotdo.durable import repeats
 from dotdo.durable.calls import CallOperation
+from dotdo.durable.event_waits import take_offer
 from dotdo.durable.waits import WaitOperation, pack_signal
 from dotdo.errors import ExecutionCancelled, NoSuchMember, OutcomeUnknown
 from dotdo.names import execution_id_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _KIND_NAMES = {
     Kind.TURN: "write", Kind.STEP: "step", Kind.ATTEMPT: "attempt", Kind.WAIT: "wait", Kind.FAILED: "failed",
-    Kind.CANCEL: "cancel", Kind.SIGNAL: "signal",
+    Kind.CANCEL: "cancel", Kind.SIGNAL: "signal", Kind.EVENT: "event",
 }  # fmt: skip
 
 
@@ -340,7 +341,12 @@ def _waits_for(ledger: Ledger, row: RunRow, call_id: str) -> bool:
     return any(r.kind == Kind.WAIT and r.value == wanted for r in journal.rows_of(ledger.activation.file, row.id))
 
 
+def _event(ledger: Ledger, call: IncomingCall, handler: str, line: str, message: bytes) -> None:
+    """An event for one of this entity's handlers; it came through an outbox."""
+    ledger.deliveries.take(call, handler, line, message)
+
+
 _VERBS: dict[str, Callable[..., None]] = {
     "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
-    "resume": _resume, "retry": _retry, "replay": _replay, "signal": _signal, "reply": _reply,
+    "resume": _resume, "event": _event, "offer": take_offer, "retry": _retry, "replay": _replay, "signal": _signal, "reply": _reply,
 }  # fmt: skip

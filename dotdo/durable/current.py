@@ -8,17 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from dotdo import clock, durations
-from dotdo.durable import attempt, callbacks
+from dotdo.durable import attempt
 from dotdo.durable import step as steps
 from dotdo.durable.calls import EntityCaller
 from dotdo.durable.ledger import Ledger
 from dotdo.durable.retry import RetryPolicy
-from dotdo.durable.waits import NO_DEFAULT
 from dotdo.errors import OutsideTurn
 from dotdo.rpc.caller import CALLER
 
 
-def _ledger(what: str) -> Ledger:
+def ledger_of(what: str) -> Ledger:
     caller = CALLER.get()
     if not isinstance(caller, EntityCaller):
         raise OutsideTurn(f"{what} acts on the execution that is running, and none is: call it from an entity's method")
@@ -38,35 +37,30 @@ def do(
     undo: Callable[..., Any] | None = None,
 ) -> Any:
     """As `self.do`."""
-    return _ledger("do").do(fn, args, step_id=step_id, policy=retry, timeout_s=_seconds(timeout), undo=undo)
+    return ledger_of("do").do(fn, args, step_id=step_id, policy=retry, timeout_s=_seconds(timeout), undo=undo)
 
 
 def try_(fn: Callable[..., Any], *args: Any, timeout: durations.Duration | None = None) -> Any:
     """As `self.try_`."""
-    ledger = _ledger("try_")
+    ledger = ledger_of("try_")
     run, task = ledger.current_run("try_")
     return attempt.attempt(ledger, run, task, task.branch.key(f"try:{steps.name_of(fn)}"), fn, args, _seconds(timeout))
 
 
 def sleep(duration: durations.Duration) -> Any:
     """As `self.sleep`."""
-    return _ledger("sleep").sleep(durations.seconds(duration))
-
-
-def wait_for(name: str, *, timeout: durations.Duration | None = None, default: Any = NO_DEFAULT) -> Any:
-    """As `self.wait_for`."""
-    return callbacks.wait_for_signal(_ledger("wait_for"), name, _seconds(timeout), default)
+    return ledger_of("sleep").sleep(durations.seconds(duration))
 
 
 def now() -> datetime:
     """As `self.now`."""
-    ledger = _ledger("now")
+    ledger = ledger_of("now")
     return clock.to_datetime(ledger.handed(ledger.activation.host.clock.now))
 
 
 def uuid4() -> UUID:
     """As `self.uuid4`."""
-    ledger = _ledger("uuid4")
+    ledger = ledger_of("uuid4")
     return UUID(bytes=ledger.handed(lambda: ledger.rng.getrandbits(128).to_bytes(16, "big")), version=4)
 
 

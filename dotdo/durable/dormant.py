@@ -94,8 +94,9 @@ class Dormant:
         run.is_repeat = True
         self._ledger.runs[run.id] = run
         try:
-            if row.method == "alarm":
-                bound, run.on_end = self._ledger.alarm.again()
+            own = self._ledger.own_executions.get(row.method)
+            if own is not None:
+                bound, run.on_end = own.again(row.payload)
             else:
                 bound = self._activation.spec.bind(self._activation.instance, row.method, row.payload)
             source = self._activation.spec.source_of(row.method)

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import control, dropping, repeats, retry, step
+from dotdo.durable import alarm, control, deliveries, dropping, ports, repeats, retry, step
 from dotdo.durable.alarm import Alarm
 from dotdo.durable.calls import EntityCaller
+from dotdo.durable.deliveries import Deliveries
 from dotdo.durable.dormant import Dormant
 from dotdo.durable.outbox import Outbox
 from dotdo.durable.run import Run
@@ -28,7 +29,7 @@ from dotdo.storage import journal
 from dotdo.storage.journal import Kind
 
 if TYPE_CHECKING:
-    from dotdo.durable.ports import LedgerHost
+    from dotdo.durable.ports import Component, LedgerHost, OwnExecutions
     from dotdo.entity.activation import Activation
     from dotdo.rpc.server import IncomingCall
 
@@ -45,6 +46,10 @@ class Ledger:
         self.outbox = Outbox(activation, host)
         self.caller = EntityCaller(self)
         self.alarm = Alarm(self)
+        self.deliveries = Deliveries(self)
+        self.own_executions: dict[str, OwnExecutions] = {alarm.METHOD: self.alarm, deliveries.METHOD: self.deliveries}
+        self.extensions = {name: make(self) for name, make in ports.extensions.items()}
+        self._components: list[Component] = [self.alarm, self.deliveries, *self.extensions.values()]
         self.runs_changed = False
         self._queue_max = activation.spec.options.max_queue or activation.host.settings.max_queue
         self._own_chain = [activation.key]
@@ -58,14 +63,14 @@ class Ledger:
         self.dormant.load()
         self._ordinal = journal.last_ordinal(self.activation.file)
         self.outbox.load()
-        self.alarm.load()
+        for component in self._components:
+            component.load()
 
     def wake(self) -> None:
         self.outbox.send_all(repeat=True)
-        self.alarm.is_running = self.dormant.has("alarm")
-        if not self.alarm.is_running:
-            self.alarm.arm()
         self.dormant.wake_movable()
+        for component in self._components:
+            component.wake()
 
     # -- calls in -----------------------------------------------------------------------------------------------
 
@@ -305,8 +310,8 @@ class Ledger:
             self.dormant.keep_callers(run)
             self.dormant.drop(run)
         self.runs.clear()
-        if self.alarm.next_due is not None:
-            times.append(self.alarm.next_due)
+        for component in self._components:
+            times += component.due_times()
         self._cancel_timers()
         self.outbox.forget_acked()
         self._retain()
@@ -326,20 +331,21 @@ class Ledger:
         run_id: str,
         name: str,
         coroutine: Any,
-        succeeded: Callable[[], None],
-        failed: Callable[[BaseException], None],
+        on_end: Callable[[BaseException | None], Callable[[], None] | None],
+        payload: bytes | None = None,
     ) -> None:
-        """Run a hook of the class as a call of the runtime's own; `succeeded` and `failed` add rows to its last turn."""
-        run = Run(self, run_id, name, None)
+        """Run a handler as a call of the runtime's own; `on_end` adds rows to its last turn, what it returns runs once they are in."""
+        run = Run(self, run_id, name, payload)
         run.chain = [self.activation.key]
         run.is_internal = True
-        run.on_end = lambda error: succeeded() if error is None else failed(error)
+        run.on_end = on_end
         run.started_at = self.activation.host.clock.now()
         self.runs[run_id] = run
         run.start(coroutine, now=True)
 
     def _cancel_timers(self) -> None:
-        self.alarm.disarm()
+        for component in self._components:
+            component.stop()
         self.dormant.stop()
 
     def fail_all(self, error: BaseException) -> None:

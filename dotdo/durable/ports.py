@@ -1,12 +1,42 @@
-"""What the ledger needs of its host."""
+"""What the ledger needs of its host, and what may be added to it from above."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dotdo.rpc.link import Receiver
 from dotdo.rpc.server import IncomingCall
+
+if TYPE_CHECKING:
+    from dotdo.durable.ledger import Ledger
+
+
+class Component(Protocol):
+    """A part of the ledger with rows of its own and times at which its entity must be awake."""
+
+    def load(self) -> None:
+        """Read the rows (worker thread, file open)."""
+
+    def wake(self) -> None:
+        """The entity is active: go on, set timers."""
+
+    def stop(self) -> None:
+        """Leave no timer behind."""
+
+    def due_times(self) -> list[float]:
+        """When the entity must be awake."""
+
+
+class OwnExecutions(Protocol):
+    """A component that runs handlers as executions."""
+
+    def again(self, payload: bytes | None) -> tuple[Any, Callable[[BaseException | None], Callable[[], None] | None]]:
+        """The handler's coroutine for a replay, and what ends it. Raises LookupError."""
+
+
+extensions: dict[str, Callable[[Ledger], Component]] = {}
+"""Components of higher layers, by name; every ledger gets one of each."""
 
 
 class LedgerHost(Protocol):
@@ -27,6 +57,9 @@ class LedgerHost(Protocol):
 
     async def call_out(self, noun: str, entity_id: str, path: list[Any], payload: bytes | None, call_id: str | None) -> bytes:
         """Call any entity; its encoded value."""
+
+    def deaths_of(self, key: str) -> int:
+        """How often in a row its host died while this entity's turn ran."""
 
     def listeners_of(self, key: str) -> dict[str, list[IncomingCall]]:
         """Callers that wait for executions of a sleeping entity; they outlive its activation."""

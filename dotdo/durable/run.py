@@ -53,7 +53,9 @@ class Run:
     trying = 0
     parked_since: float | None = None
     failed_blob: bytes | None = None
-    on_end: Callable[[BaseException | None], None] | None = None
+    on_end: Callable[[BaseException | None], Callable[[], None] | None] | None = None
+    event: Any = None
+    """The event whose handler this is."""
     announce: Callable[[], None] | None = None
     main: EntityTask | None = None
     reply_to: list[list[str]] = _NOBODY
@@ -63,6 +65,8 @@ class Run:
     inner: dict[str, bytes] = _EMPTY
     waits: dict[str, Row] = _EMPTY
     signals: list[tuple[str, bytes]] = _NOTHING
+    events_taken: dict[str, set[int]] = _EMPTY
+    """Numbers of the events taken by its waits, by the name of the event."""
     _must_journal = False
     _next_seq = 1
     _last_reads: dict[str, bytes | None] = _EMPTY
@@ -94,6 +98,7 @@ class Run:
             self.inner = {}
             self.waits = {}
             self.signals = []
+            self.events_taken = {}
             self._last_reads = {}
             self._held_back = []
             self.replay = Replay(self)
@@ -150,6 +155,8 @@ class Run:
             elif entry.kind == Kind.CANCEL:
                 self.is_cancelling = True
                 replay.add(entry)
+            elif entry.kind == Kind.EVENT:
+                self.events_taken.setdefault(entry.key, set()).add(entry.attempt or 0)
             elif entry.kind == Kind.SIGNAL:
                 self.signals.append((entry.key, entry.value or b""))
 
@@ -324,8 +331,9 @@ class Run:
             recorded = codec.decode(self.failed_blob)
             error = recorded if isinstance(recorded, BaseException) else error
         if self.on_end is not None:
-            self.on_end(error)
-            turn.then(self.ledger.alarm.arm)
+            after = self.on_end(error)
+            if after is not None:
+                turn.then(after)
         if error is None:
             self.finish(turn, "completed", blob, ok=True)
             return

@@ -24,6 +24,10 @@ from dotdo.durable.waits import NO_DEFAULT
 from dotdo.entity import input_gate
 from dotdo.entity.noun import HOOKS, NounOptions, NounSpec
 from dotdo.errors import Aborted, DefinitionError, Hibernated
+from dotdo.events import registry, subscriptions, waiting
+from dotdo.events.names import EventName
+from dotdo.events.on import On
+from dotdo.events.sending import Send, send
 from dotdo.hosting import catalog
 from dotdo.names import check_id
 from dotdo.rpc import stub as stubs
@@ -208,9 +212,30 @@ class DO:
         """Wait, durably: the entity may hibernate meanwhile and wakes at the time first promised."""
         return self._ledger.sleep(durations.seconds(duration))  # type: ignore[no-any-return]
 
-    def wait_for(self, name: str, *, timeout: durations.Duration | None = None, default: Any = NO_DEFAULT) -> Awaitable[Any]:
-        """Wait for a signal sent to this execution (`execution.signal(name, data)`); its data. Raises WaitTimeout."""
-        return callbacks.wait_for_signal(self._ledger, name, _seconds(timeout), default)
+    def wait_for(
+        self, name: str | EventName, *, match: dict[str, Any] | None = None, filter: Callable[[Any], Any] | None = None,
+        timeout: durations.Duration | None = None, default: Any = NO_DEFAULT,
+    ) -> Awaitable[Any]:  # fmt: skip
+        """Wait for an event, as "Approval.decided", or for a signal to this execution, a bare word; its data.
+
+        Args:
+            match: fields of the event's data and the values they must have; only what matches wakes the entity.
+            filter: a predicate of the data, for what `match` cannot say.
+            timeout: then WaitTimeout is raised, or `default` returned.
+        """
+        return waiting.wait(self._ledger, name, match, filter, _seconds(timeout), default)
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    @property
+    def send(self) -> Send:
+        """`dotdo.send`: with the commit of this turn."""
+        return send
+
+    @property
+    def on(self) -> On:
+        """`self.on.Payment.failed(self.failed)`: this entity's method gets these events from now on."""
+        return On(self._ledger.extensions[subscriptions.NAME].subscribe)  # type: ignore[attr-defined]
 
     def callback(self, name: str = "callback", *, timeout: durations.Duration | None = None) -> callbacks.Callback:
         """A handle whose `.id` goes to the outside world; `await` it for what `dotdo.complete(id, value)` brings."""
@@ -352,3 +377,4 @@ def _define(cls: type[DO], origin: str | None = None) -> None:
     else:
         catalog.register(spec)
     stubs.stub_classes[noun] = stub_class
+    registry.add_noun(spec)

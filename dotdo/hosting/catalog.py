@@ -15,6 +15,7 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,11 @@ _MADE_HERE = ("_do_spec_", "_do_stub_class_")
 """What class creation adds; it is made anew where the class arrives."""
 
 _specs: dict[str, NounSpec] = {}
+_functions: dict[str, Callable[..., Any]] = {}
+_also: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {}
 _origins: dict[str, str] = {}
 _folder: Path | None = None
+_shipped_functions: set[str] = set()
 _seen_files: dict[str, float] = {}
 _loading_from: str | None = None
 
@@ -54,16 +58,38 @@ def _same_module(one: type, other: type) -> bool:
 
 
 def _origin(cls: type) -> str:
-    module = sys.modules.get(cls.__module__)
-    file = getattr(module, "__file__", None)
-    if cls.__module__ == "__main__":
-        return f"{os.path.abspath(file) if file else 'the notebook'}"
-    return f"{cls.__module__}"
+    return _main_origin() if cls.__module__ == "__main__" else f"{cls.__module__}"
+
+
+def _main_origin() -> str:
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return f"{os.path.abspath(file) if file else 'the notebook'}"
 
 
 def is_loading() -> bool:
     """True while shipped nouns are being rebuilt."""
     return _loading_from is not None
+
+
+def register_function(name: str, fn: Callable[..., Any]) -> None:
+    """Let hosts find a function by its name, `module:qualified name`."""
+    _functions[name] = fn
+
+
+def find_function(name: str) -> Callable[..., Any]:
+    """The function of this name, loaded from the data folder if need be. Raises NounNotLoadable."""
+    fn = _functions.get(name)
+    if fn is None and _folder is not None:
+        load_shipped()
+        fn = _functions.get(name)
+    if fn is None:
+        raise NounNotLoadable(f"no function {name!r} is known here: import its module in the program that starts the runtime")
+    return fn
+
+
+def ship_also(name: str, give: Callable[[], Any], take: Callable[[Any], None]) -> None:
+    """Let what a higher layer knows of `__main__` travel with its nouns."""
+    _also[name] = (give, take)
 
 
 def forget(noun: str) -> None:
@@ -107,21 +133,26 @@ def use_folder(folder: Path) -> None:
 
 def ship(folder: Path) -> None:
     """Write what hosts need to find this process's nouns: module names, and one pickle for `__main__`."""
-    modules = sorted({s.cls.__module__ for s in _specs.values() if s.cls.__module__ != "__main__"})
+    modules = sorted({s.cls.__module__ for s in _specs.values()} | {f.__module__ for f in _functions.values()} - {"__main__"})
+    modules = [module for module in modules if module != "__main__"]
     if modules:
         entry = json.dumps({"modules": modules, "path": [p or os.getcwd() for p in sys.path]}).encode()
         _write(folder / f"{hashlib.blake2b(json.dumps(modules).encode(), digest_size=8).hexdigest()}.modules", entry)
     mine = [spec for spec in _specs.values() if spec.cls.__module__ == "__main__" and not hasattr(spec.cls, "_do_shipped_")]
-    if not mine:
+    functions = {name: fn for name, fn in _functions.items() if fn.__module__ == "__main__" and name not in _shipped_functions}
+    if not mine and not functions:
         return
     main = sys.modules["__main__"]
     types = [value for value in vars(main).values() if isinstance(value, type) and value.__module__ == "__main__" and _is_data(value)]
-    origin = _origin(mine[0].cls)
+    origin = _main_origin()
     made_here = {(spec.cls, name): spec.cls.__dict__[name] for spec in mine for name in _MADE_HERE if name in spec.cls.__dict__}
     for cls, name in made_here:
         delattr(cls, name)
     try:
-        body = cloudpickle.dumps({"origin": origin, "nouns": [spec.cls for spec in mine], "types": types})
+        also = {name: give() for name, (give, _) in _also.items()}
+        body = cloudpickle.dumps(
+            {"origin": origin, "nouns": [spec.cls for spec in mine], "types": types, "functions": functions, "also": also}
+        )
     except Exception as error:
         raise NounNotLoadable(
             f"the nouns of {origin} cannot be sent to hosts: {type(error).__name__}: {error}; "
@@ -191,8 +222,14 @@ def _load_pickle(file: Path) -> None:
         return
     for cls in content["types"]:
         codec.register_class(cls, "__main__")
+    for name, fn in content["functions"].items():
+        _functions[name] = fn
+        _shipped_functions.add(name)
     for cls in content["nouns"]:
         cls._do_after_load_(origin)
+    for name, value in content["also"].items():
+        if name in _also:
+            _also[name][1](value)
 
 
 def replace(spec: NounSpec, origin: str) -> None:

@@ -118,6 +118,7 @@ class Host:
         self.on_quiet: Callable[[], None] | None = None
         self.quarantine: dict[str, str] = {}
         self.suspects: dict[str, float] = {}
+        self._deaths: dict[str, int] = {}
         self.sessions: set[Any] = set()
         self.turns_run = 0
         self._nested = 0
@@ -191,6 +192,7 @@ class Host:
             _log.error("%s is quarantined: %s", key, reason)
         else:
             self.suspects[key] = now + SUSPECT_WAITS_SECONDS * deaths
+            self._deaths[key] = deaths
 
     async def _load_wakes(self) -> None:
         """Set timers for sleepers that are due soon; look again when the next batch is."""
@@ -399,6 +401,9 @@ class Host:
             flags |= frames.REPEAT
         self.send_call(noun, entity_id, path, payload, flags, call_id.removeprefix(IMPLICIT), options, answer)
         return await answer.future
+
+    def deaths_of(self, key: str) -> int:
+        return self._deaths.get(key, 0)
 
     def listeners_of(self, key: str) -> dict[str, list[IncomingCall]]:
         return self._listeners.setdefault(key, {})

@@ -50,6 +50,8 @@ class Kind(IntEnum):
     """Somebody cancelled the execution."""
     SIGNAL = 7
     """A signal arrived; `key` is its name."""
+    EVENT = 8
+    """The execution took an event; `key` is its name, `attempt` its number in the log of that name."""
 
 
 class File(Protocol):

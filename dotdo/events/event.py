@@ -1,0 +1,50 @@
+"""An event as it travels: what happened, to what, when, and who said so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from dotdo.events import names
+from dotdo.rpc import caller as callers
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a handler method gets; a handler function gets `data` alone.
+
+    `source` is the key of the entity that sent it, "" for code outside entities. `data` is what the sender gave: one
+    value, or a dict of its keywords. `at` is the sender's time, that of the log for code outside entities.
+    """
+
+    id: str
+    name: str
+    data: Any
+    at: datetime | None
+    source: str = ""
+    is_keywords: bool = False
+    has_data: bool = True
+    via: tuple[str, ...] = field(default=(), repr=False)
+    """The handlers that led to it, oldest first."""
+
+    @property
+    def noun(self) -> str:
+        return names.split(self.name)[0]
+
+    @property
+    def verb(self) -> str:
+        return names.split(self.name)[1]
+
+    @property
+    def scope(self) -> str:
+        """The id of the one entity it is about, "" if it is about none."""
+        return names.split(self.name)[2]
+
+
+def current_event() -> Event | None:
+    """The event whose handler runs now; None outside handlers."""
+    ledger = getattr(callers.CALLER.get(), "ledger", None)
+    turn = ledger.activation.turn if ledger is not None else None
+    run = turn.task.run if turn is not None and turn.task is not None else None
+    return run.event if run is not None else None

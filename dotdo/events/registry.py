@@ -1,0 +1,116 @@
+"""Who handles what: the handlers that a program's code declares with `on`.
+
+Functions go by `module:qualified name`, methods by their noun and name, so that a host that has loaded the same code finds
+them again after any restart. What entities subscribe to while they run is not here but in their own rows.
+
+Handlers belong to the module that declares them. A runtime may be limited to some modules (`use_modules`), so that two
+programs loaded side by side, as in tests, do not answer each other's events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dotdo.entity.noun import NounSpec
+from dotdo.errors import DefinitionError
+from dotdo.events import names
+from dotdo.hosting import catalog
+
+
+@dataclass(frozen=True)
+class Handler:
+    """One declared handler: of a function (`noun` is ""), or of the method of a noun."""
+
+    pattern: str
+    name: str
+    noun: str = ""
+    key: str | None = None
+    module: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.noun}.{self.name}" if self.noun else self.name
+
+    @property
+    def is_exact(self) -> bool:
+        return not names.is_pattern(self.pattern)
+
+
+_handlers: names.PatternIndex[Handler] = names.PatternIndex()
+_modules: frozenset[str] | None = None
+
+
+def use_modules(modules: Iterable[str] | None) -> frozenset[str] | None:
+    """Let only handlers of these modules be found (None: all); what it was before."""
+    global _modules
+    before, _modules = _modules, None if modules is None else frozenset(modules)
+    return before
+
+
+def function_name(fn: Callable[..., Any]) -> str:
+    """How a function is found again. Raises DefinitionError for what has no name."""
+    qualified = getattr(fn, "__qualname__", "")
+    if not qualified or "<lambda>" in qualified:
+        raise DefinitionError("a handler needs a name, so that it is found again after a restart: define a function with `def`")
+    return f"{fn.__module__}:{qualified}"
+
+
+def is_method(fn: Callable[..., Any]) -> bool:
+    """True for a function that stands in a class, by its qualified name."""
+    parts = getattr(fn, "__qualname__", "").split(".")
+    return len(parts) > 1 and parts[-2] != "<locals>"
+
+
+def add_function(pattern: str, fn: Callable[..., Any]) -> None:
+    """Let a function handle what matches the pattern."""
+    name = function_name(fn)
+    catalog.register_function(name, fn)
+    _handlers.add(pattern, Handler(pattern, name, module=fn.__module__))
+
+
+def add_noun(spec: NounSpec) -> None:
+    """Take the handlers that a noun's class declares."""
+    for name in dir(spec.cls):
+        for pattern, key in getattr(getattr(spec.cls, name, None), "_do_on_", ()):
+            _handlers.add(pattern, Handler(pattern, name, spec.noun, key, spec.cls.__module__))
+
+
+def handlers_of(event: str) -> list[Handler]:
+    """The declared handlers of an event: exact ones in the order they were declared, then those of patterns."""
+    return [h for h in _handlers.matching(event) if _modules is None or h.module in _modules]
+
+
+def command_noun(name: str) -> NounSpec | None:
+    """The noun whose public method a command names, as `Payment.process`; None if there is none."""
+    noun, verb, _ = names.split(name)
+    spec = catalog.find(noun)
+    member = spec.members.get(verb) if spec is not None and verb else None
+    return spec if member is not None and member.kind == "method" else None
+
+
+def forget(module: str) -> None:
+    """Forget the handlers of one module (tests)."""
+    for pattern in list(_handlers.patterns()):
+        for handler in _handlers.matching(pattern) if not names.is_pattern(pattern) else []:
+            if handler.module == module:
+                _handlers.discard(pattern, handler)
+
+
+def _ship() -> list[tuple[str, str]]:
+    """The handlers of `__main__`'s functions, for hosts."""
+    found = []
+    for pattern in _handlers.patterns():
+        for handler in _handlers._values.get(str(pattern), {}):
+            if handler.module == "__main__" and not handler.noun:
+                found.append((handler.pattern, handler.name))
+    return found
+
+
+def _receive(shipped: list[tuple[str, str]]) -> None:
+    for pattern, name in shipped:
+        _handlers.add(pattern, Handler(pattern, name, module="__main__"))
+
+
+catalog.ship_also("handlers", _ship, _receive)

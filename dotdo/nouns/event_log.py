@@ -1,0 +1,304 @@
+"""The log of one event's name: an entity that numbers what is published, keeps it for a while, and hands it out.
+
+    who listens                                      how it gets the event
+    a noun's method that a command names             a delivery to that entity
+    functions and methods declared with `on`         a delivery to the function's entity, or to the one the key names
+    entities that subscribed while they ran          a delivery to them
+    executions that wait for it                      an offer, one event at a time
+
+Deliveries and offers leave through this entity's outbox, in the commit that publishes the event; many of them in pages,
+so that nobody waits for a fan-out to ten thousand. An awaited event is different in one thing: its exact handlers are
+asked here, and their answers go back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import weakref
+from typing import Any
+
+from dotdo import clock, codec
+from dotdo.durable.event_waits import EVENT_LOG
+from dotdo.durable_object.do import DO
+from dotdo.errors import NoHandler
+from dotdo.events import names, registry
+from dotdo.events.event import Event
+from dotdo.events.registry import Handler
+from dotdo.events.sending import entity_of
+from dotdo.events.subscriptions import PATTERNS
+from dotdo.events.tense import is_event
+from dotdo.hosting import catalog
+from dotdo.nouns.functions import Function
+from dotdo.nouns.patterns import Patterns
+from dotdo.rpc import caller as callers
+from dotdo.rpc.node import Node
+from dotdo.rpc.promise import CallPromise
+from dotdo.rpc.stub import make_stub
+
+PAGE = 500
+"""So many subscribers are served in one commit."""
+
+EVENTS_MAX = 100_000
+RELOAD_SECONDS = 0.5
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS events(number INTEGER PRIMARY KEY, id TEXT NOT NULL, at REAL NOT NULL, event BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS delayed(id TEXT PRIMARY KEY, due REAL NOT NULL, event BLOB NOT NULL, entity TEXT);
+CREATE TABLE IF NOT EXISTS subscribers(number INTEGER PRIMARY KEY, key TEXT NOT NULL, handler TEXT NOT NULL, pattern TEXT NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS subscribers_once ON subscribers(key, handler, pattern);
+CREATE TABLE IF NOT EXISTS waits(id TEXT PRIMARY KEY, noun TEXT NOT NULL, entity TEXT NOT NULL, run TEXT NOT NULL, key TEXT NOT NULL,
+    fields TEXT NOT NULL, wanted BLOB NOT NULL, after INTEGER NOT NULL, since REAL NOT NULL, taken BLOB NOT NULL, offered INTEGER);
+CREATE INDEX IF NOT EXISTS waits_for ON waits(fields, wanted) WHERE offered IS NULL;
+"""
+
+
+class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
+    """The events of one name, as "Order.created"."""
+
+    async def setup(self) -> None:
+        for statement in _TABLES.split(";"):
+            if statement.strip():
+                self.storage.sql(statement)
+        if not self.storage.get("joined"):
+            for subscriber in await Patterns(PATTERNS[1]).join(self.id):
+                self.storage.sql("INSERT OR IGNORE INTO subscribers(key, handler, pattern) VALUES(?, ?, ?)", *subscriber)
+            self.storage.put("joined", True)
+        self._reloaded = 0.0
+
+    # -- publishing ---------------------------------------------------------------------------------------------
+
+    async def publish(self, event: Event, to: str | None = None, due: float | None = None) -> None:
+        """Keep an event and hand it to everyone who listens; at `due` (epoch seconds), if that is to come."""
+        if due is not None and due > self._now():
+            self._delay(event, to, due)
+            return
+        event = self._stamped(event)
+        handlers = self._handlers(event)
+        self._number(event)
+        for handler in handlers:
+            self._deliver(handler, event, to)
+        await self._serve_subscribers(event)
+
+    async def ask(self, event: Event, to: str | None = None, due: float | None = None) -> Any:
+        """`publish`, and give what the exact handlers answer.
+
+        Raises what a handler raised, or NoHandler for a command that nobody handles.
+        """
+        if due is not None and due > self._now():
+            self._delay(event, to, due)
+            return None
+        event = self._stamped(event)
+        handlers = self._handlers(event)
+        asked = [handler for handler in handlers if handler.is_exact]
+        if not asked and not is_event(event.verb):
+            raise NoHandler(f"nobody handles {event.name}: no noun has that method, and nothing is registered for it with on")
+        self._number(event)
+        for handler in handlers:
+            if not handler.is_exact:
+                self._deliver(handler, event, to)
+        answers = [self._ask(handler, event, to) for handler in asked]
+        await self._serve_subscribers(event)
+        if not answers:
+            return None
+        found = await asyncio.gather(*answers)
+        return found[0] if len(found) == 1 else list(found)
+
+    def _now(self) -> float:
+        return clock.to_epoch(self.now())
+
+    def _stamped(self, event: Event) -> Event:
+        return event if event.at is not None else dataclasses.replace(event, at=self.now())
+
+    def _number(self, event: Event) -> None:
+        number = self.storage.sql(
+            "INSERT INTO events(id, at, event) VALUES(?, ?, ?) RETURNING number", event.id, _epoch(event), codec.encode(event)
+        ).one()["number"]
+        if number % PAGE == 0:
+            self._forget_old()
+        self._offer_to_waits(number, event)
+
+    def _forget_old(self) -> None:
+        kept_s = self._do_.host.settings.event_retention_s
+        self.storage.sql("DELETE FROM events WHERE at < ?", self._now() - kept_s)
+        self.storage.sql("DELETE FROM events WHERE number <= (SELECT max(number) FROM events) - ?", EVENTS_MAX)
+
+    # -- declared handlers --------------------------------------------------------------------------------------
+
+    def _handlers(self, event: Event) -> list[Handler]:
+        """Who is to get the event by declaration: the noun's own method first, then in the order they were declared."""
+        if self._now() - self._reloaded > RELOAD_SECONDS:
+            self._reloaded = self._now()
+            catalog.load_shipped()
+        name = str(names.unscoped(event.name))
+        found = [h for h in registry.handlers_of(event.name) if h.is_exact or h.id not in event.via]
+        spec = registry.command_noun(name)
+        if spec is not None and not any(h.noun == spec.noun and h.name == event.verb for h in found):
+            found.insert(0, Handler(name, f"call:{event.verb}", spec.noun, module=spec.cls.__module__))
+        return found
+
+    def _deliver(self, handler: Handler, event: Event, to: str | None) -> None:
+        noun, entity_id, method = _receiver(handler, event, to)
+        line = f"{event.source or 'outside'} {method}" if handler.noun else event.id
+        caused = dataclasses.replace(event, via=(*event.via, handler.id))
+        _tell(noun, entity_id, "event", method, line, codec.encode(caused))
+
+    def _ask(self, handler: Handler, event: Event, to: str | None) -> Any:
+        """The promise of a handler's answer."""
+        noun, entity_id, method = _receiver(handler, event, to)
+        caused = dataclasses.replace(event, via=(*event.via, handler.id))
+        if not handler.noun:
+            return Function(entity_id).answer(caused)
+        method = method.removeprefix("call:")
+        target = make_stub(noun, entity_id)[method]
+        if not handler.name.startswith("call:"):
+            return target(caused)
+        return target(**event.data) if event.is_keywords else target(event.data) if event.has_data else target()
+
+    # -- subscribers --------------------------------------------------------------------------------------------
+
+    async def subscribe(self, key: str, handler: str, pattern: str) -> None:
+        """Let an entity's method get the events from now on."""
+        self.storage.sql("INSERT OR IGNORE INTO subscribers(key, handler, pattern) VALUES(?, ?, ?)", key, handler, pattern)
+
+    async def unsubscribe(self, key: str, handler: str, pattern: str) -> None:
+        """Take it back."""
+        self.storage.sql("DELETE FROM subscribers WHERE key = ? AND handler = ? AND pattern = ?", key, handler, pattern)
+
+    async def _serve_subscribers(self, event: Event) -> None:
+        after = 0
+        while True:
+            page = self.storage.sql(
+                "SELECT number, key, handler, pattern FROM subscribers WHERE number > ? ORDER BY number LIMIT ?", after, PAGE
+            ).all()
+            for row in page:
+                noun, _, entity_id = row["key"].partition("/")
+                if names.matches(row["pattern"], event.name):
+                    self._deliver(Handler(row["pattern"], row["handler"], noun), event, entity_id)
+            if len(page) < PAGE:
+                return
+            after = page[-1]["number"]
+            await asyncio.sleep(0)
+
+    # -- waits --------------------------------------------------------------------------------------------------
+
+    async def wait(self, wait: str, where: list[str], match: dict[str, Any], since: float, taken: list[int]) -> None:
+        """Register a wait and offer it the first event that matches since its execution began."""
+        noun, entity_id, run, key = where
+        fields = sorted(match)
+        self.storage.sql(
+            "INSERT OR IGNORE INTO waits VALUES(?, ?, ?, ?, ?, ?, ?, 0, ?, ?, NULL)",
+            wait, noun, entity_id, run, key, "\n".join(fields), codec.encode([match[f] for f in fields]), since, codec.encode(taken),
+        )  # fmt: skip
+        self._offer_kept(wait)
+
+    async def next(self, wait: str, after: int) -> None:
+        """The waiter refused event `after`: offer it the next one that matches."""
+        self.storage.sql("UPDATE waits SET after = ?, offered = NULL WHERE id = ? AND offered = ?", after, wait, after)
+        self._offer_kept(wait)
+
+    async def unwait(self, wait: str) -> None:
+        """The wait is over."""
+        self.storage.sql("DELETE FROM waits WHERE id = ?", wait)
+
+    async def expire(self, wait: str) -> None:
+        """The waiter's time is up: end the wait, unless an event is on its way to it."""
+        row = self.storage.sql("SELECT * FROM waits WHERE id = ?", wait).first()
+        if row is None or row["offered"] is not None:
+            return
+        self.storage.sql("DELETE FROM waits WHERE id = ?", wait)
+        _tell(row["noun"], row["entity"], "offer", row["run"], row["key"], -1, b"\xc0")
+
+    def _offer_kept(self, wait: str) -> None:
+        row = self.storage.sql("SELECT * FROM waits WHERE id = ? AND offered IS NULL", wait).first()
+        if row is None:
+            return
+        taken: Any = codec.decode(row["taken"])
+        fields = row["fields"].split("\n") if row["fields"] else []
+        after = row["after"]
+        while True:
+            page = self.storage.sql(
+                "SELECT number, event FROM events WHERE number > ? AND at >= ? ORDER BY number LIMIT ?", after, row["since"], PAGE
+            ).all()
+            for kept in page:
+                event: Any = codec.decode(kept["event"])
+                if kept["number"] not in taken and _projection(event, fields) == row["wanted"]:
+                    self._offer(row, kept["number"], event)
+                    return
+            if len(page) < PAGE:
+                return
+            after = page[-1]["number"]
+
+    def _offer_to_waits(self, number: int, event: Event) -> None:
+        for shape in self.storage.sql("SELECT DISTINCT fields FROM waits WHERE offered IS NULL").all():
+            fields = shape["fields"].split("\n") if shape["fields"] else []
+            wanted = _projection(event, fields)
+            if wanted is None:
+                continue
+            sql = "SELECT * FROM waits WHERE fields = ? AND wanted = ? AND offered IS NULL"
+            for row in self.storage.sql(sql, shape["fields"], wanted).all():
+                self._offer(row, number, event)
+
+    def _offer(self, row: Any, number: int, event: Event) -> None:
+        self.storage.sql("UPDATE waits SET offered = ? WHERE id = ?", number, row["id"])
+        _tell(row["noun"], row["entity"], "offer", row["run"], row["key"], number, codec.encode(event.data))
+
+    # -- delayed ------------------------------------------------------------------------------------------------
+
+    def _delay(self, event: Event, to: str | None, due: float) -> None:
+        self.storage.sql("INSERT OR IGNORE INTO delayed VALUES(?, ?, ?, ?)", event.id, due, codec.encode(event), to)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        due = self.storage.sql("SELECT min(due) AS due FROM delayed").one()["due"]
+        if due is not None:
+            self.storage.set_alarm(clock.to_datetime(due))
+
+    async def alarm(self, info: Any) -> None:
+        """Publish what is due."""
+        for row in self.storage.sql("SELECT id, event, entity FROM delayed WHERE due <= ? ORDER BY due, id", self._now()).all():
+            self.storage.sql("DELETE FROM delayed WHERE id = ?", row["id"])
+            event: Any = codec.decode(row["event"])
+            await self.publish(dataclasses.replace(event, at=self.now()), row["entity"])
+        self._set_alarm()
+
+
+def _epoch(event: Event) -> float:
+    assert event.at is not None
+    return clock.to_epoch(event.at)
+
+
+def _receiver(handler: Handler, event: Event, to: str | None) -> tuple[str, str, str]:
+    """Noun, id and method of who gets an event."""
+    if not handler.noun:
+        return Function._do_spec_.noun, handler.name, "handle"
+    if to is None:
+        scope = names.scope_of(event.name)
+        to = scope[1] if scope is not None and scope[0] == handler.noun else entity_of(event.name, event.data, handler.key)
+    return handler.noun, to, handler.name
+
+
+def _projection(event: Event, fields: list[str]) -> bytes | None:
+    """The values of these fields of an event's data, encoded; None if it lacks one."""
+    values = []
+    for field in fields:
+        if field == "@":
+            values.append(event.scope)
+        elif isinstance(event.data, dict):
+            if field not in event.data:
+                return None
+            values.append(event.data[field])
+        elif hasattr(event.data, field):
+            values.append(getattr(event.data, field))
+        else:
+            return None
+    return codec.encode(values)
+
+
+def _tell(noun: str, entity_id: str, verb: str, *args: Any) -> None:
+    """A message to the runtime's side of an entity, through the outbox of the one that runs."""
+    node = Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None)
+    promise = CallPromise((noun, entity_id), None, None, ("!", verb))
+    promise._do_node = node
+    node.promise = weakref.ref(promise)
+    callers.current().record(node)
