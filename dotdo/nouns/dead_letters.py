@@ -119,7 +119,7 @@ class Letters:
 
     async def delete(self, letter_id: str) -> bool:
         """Forget a letter; False if it was not there."""
-        return await _entity().drop(_number(letter_id))
+        return bool(await _entity().drop(_number(letter_id)))
 
     def __repr__(self) -> str:
         return "dotdo.dead_letters"
