@@ -126,10 +126,13 @@ N = Names()
 
 def parse(name: str | EventName) -> EventName:
     """The name or pattern that this text is. Raises DefinitionError saying how to write it."""
-    found = name if isinstance(name, EventName) else EventName(name)
+    found = name if isinstance(name, EventName) else _named(name) if isinstance(name, str) else EventName(name)
     if found == "*":
         raise DefinitionError("'*' alone is no pattern: write '*.*' for every event, '*.failed' for one verb, 'Order.*' for one noun")
     return found
+
+
+_named = functools.lru_cache(maxsize=4096)(EventName)
 
 
 def parse_event(name: str | EventName) -> EventName:

@@ -1,7 +1,7 @@
 """Syncs shared by everything that waits, off the loop unless the loop has nothing better to do.
 
-A commit asks for a sync and goes on. At the end of the loop pass, one lone file is synced right here: the loop is free
-anyway, and a thread hop would double the time. Several files are synced on threads, where the kernel overlaps them; the
+A commit asks for a sync and goes on. One pass of the loop later, so that a turn which follows at once shares the sync, one
+lone file is synced right here: the loop is free anyway, and a thread hop would double the time. Several files are synced on threads, where the kernel overlaps them; the
 commits a file makes meanwhile share its next sync. Finished syncs wake the loop once per batch.
 """
 
@@ -62,7 +62,7 @@ class SyncPool:
         self._dirty[key] = (file, gate)
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._loop.call_soon, self._flush)
 
     def _flush(self) -> None:
         self._is_scheduled = False
