@@ -1,0 +1,111 @@
+"""Many that wait and many that listen: one event wakes whom it concerns, and nobody waits for a fan-out."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import dotdo
+from dotdo import DO, send
+
+WAITERS = 1500
+SUBSCRIBERS = 1200
+
+
+class OneOfMany(DO, noun="EvOneOfMany"):
+    heard: int = 0
+
+    async def wait(self, number: int) -> dict:
+        return await self.wait_for("Lot.drawn", match={"number": number})
+
+    async def listen(self) -> None:
+        self.on.Bell.rung(self.hear)
+
+    async def hear(self, event) -> None:
+        self.heard += 1
+
+
+@pytest.mark.feature(129, 130, 137)
+async def test_one_event_wakes_one_of_many_waiters(virtual):
+    runs = []
+    for start in range(0, WAITERS, 300):
+        runs += await asyncio.gather(*(dotdo.start(OneOfMany(f"w{n}").wait, n) for n in range(start, start + 300)))
+    await virtual.advance("2m")
+    assert not [a for a in virtual.host.activations.values() if a.spec.noun == "EvOneOfMany"]
+    turns = virtual.host.turns_run
+    await send("Lot.drawn", {"number": 77}).queued()
+    assert await runs[77].result() == {"number": 77}
+    awake = [a.id for a in virtual.host.activations.values() if a.spec.noun == "EvOneOfMany"]
+    assert awake == ["w77"]
+    assert virtual.host.turns_run - turns < 30
+
+
+@pytest.mark.feature(72)
+async def test_a_fan_out_does_not_hold_the_log(virtual):
+    entities = [OneOfMany(f"s{n}") for n in range(SUBSCRIBERS)]
+    for start in range(0, SUBSCRIBERS, 300):
+        await asyncio.gather(*(e.listen() for e in entities[start : start + 300]))
+    await virtual.settle()
+    first = send("Bell.rung", 1)
+    second = send("Bell.rung", 2)
+    await first.queued()
+    await second.queued()
+    await virtual.settle()
+    heard = await asyncio.gather(*(e.heard for e in entities))
+    assert set(heard) == {2}
+    assert await dotdo.dead_letters.list() == []
+
+
+@pytest.mark.feature(70)
+async def test_a_cancelled_subscription_hears_no_more(virtual):
+    class Briefly(DO, noun="EvBriefly"):
+        heard: int = 0
+
+        async def begin(self) -> None:
+            self.on.Gong.struck(self.hear)
+
+        async def end(self) -> None:
+            self.on.Gong.struck(self.hear).cancel()
+
+        async def hear(self, event) -> None:
+            self.heard += 1
+
+    await Briefly("b").begin()
+    await virtual.settle()
+    await send("Gong.struck").queued()
+    await virtual.settle()
+    await Briefly("b").end()
+    await virtual.settle()
+    await send("Gong.struck").queued()
+    await virtual.settle()
+    assert await Briefly("b").heard == 1
+
+
+@pytest.mark.feature(61, 74)
+async def test_what_setup_no_longer_names_is_taken_back(virtual):
+    wanted = ["Gong.struck", "Horn.blown"]
+
+    class Fickle(DO, noun="EvFickle"):
+        heard: list = []
+
+        async def setup(self) -> None:
+            for name in wanted:
+                self.on(name)(self.hear)
+
+        async def hear(self, event) -> None:
+            self.heard.append(event.name)
+
+        async def hello(self) -> list:
+            return self.heard
+
+    await Fickle("f").hello()
+    await virtual.settle()
+    wanted.remove("Gong.struck")
+    assert await dotdo.hibernate(Fickle("f"))
+    await Fickle("f").hello()
+    await virtual.settle()
+    await send("Gong.struck").queued()
+    await send("Horn.blown").queued()
+    await virtual.settle()
+    assert await Fickle("f").hello() == ["Horn.blown"]
