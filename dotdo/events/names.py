@@ -216,6 +216,10 @@ class PatternIndex(Generic[T]):
             found.update(self._values.get(pattern, {}))
         return list(found)
 
+    def registered(self, pattern: str | EventName) -> list[T]:
+        """The values registered for this very pattern, in order."""
+        return list(self._values.get(str(pattern), ()))
+
     def patterns(self) -> list[EventName]:
         """What is registered for, sorted."""
         return [EventName(text) for text in sorted(self._values)]

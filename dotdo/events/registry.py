@@ -90,27 +90,15 @@ def command_noun(name: str) -> NounSpec | None:
     return spec if member is not None and member.kind == "method" else None
 
 
-def forget(module: str) -> None:
-    """Forget the handlers of one module (tests)."""
-    for pattern in list(_handlers.patterns()):
-        for handler in _handlers.matching(pattern) if not names.is_pattern(pattern) else []:
-            if handler.module == module:
-                _handlers.discard(pattern, handler)
+def _ship() -> list[Handler]:
+    """The handlers of `__main__`, for hosts, in the order they were declared."""
+    return [h for pattern in _handlers.patterns() for h in _handlers.registered(pattern) if h.module == "__main__"]
 
 
-def _ship() -> list[tuple[str, str]]:
-    """The handlers of `__main__`'s functions, for hosts."""
-    found = []
-    for pattern in _handlers.patterns():
-        for handler in _handlers._values.get(str(pattern), {}):
-            if handler.module == "__main__" and not handler.noun:
-                found.append((handler.pattern, handler.name))
-    return found
-
-
-def _receive(shipped: list[tuple[str, str]]) -> None:
-    for pattern, name in shipped:
-        _handlers.add(pattern, Handler(pattern, name, module="__main__"))
+def _receive(shipped: list[Handler]) -> None:
+    for handler in shipped:
+        _handlers.discard(handler.pattern, handler)
+        _handlers.add(handler.pattern, handler)
 
 
 catalog.ship_also("handlers", _ship, _receive)
