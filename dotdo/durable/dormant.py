@@ -199,6 +199,7 @@ class Dormant:
         dropping.drop(self._activation, list(run.tasks))
         run.tasks.clear()
         run.operations.clear()
+        run.main = run.replay = None
 
     def shelve_parked(self, before: float) -> None:
         """Drop coroutines that have been parked since before `before`, although their entity is awake."""

@@ -368,6 +368,10 @@ class Ledger:
         self.runs.clear()
         dropping.drop(self.activation, list(self.activation.tasks))
 
+    def let_go(self) -> None:
+        for part in ("caller", "dormant", "alarm", "deliveries", "outbox", "extensions", "own_executions", "_components"):
+            self.__dict__.pop(part, None)
+
     @property
     def is_at_rest(self) -> bool:
         """True when every call is parked, or waits for another entity."""
@@ -384,6 +388,7 @@ class Ledger:
 
     def retire(self, run: Run, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
         self.runs.pop(run.id, None)
+        run.replay = None
         if run.is_journaled:
             run.callers.extend(self.dormant.callers_of(run.id))
             self.host.execution_ended(execution_id_of(self.activation.key, run.id), blob, ok)

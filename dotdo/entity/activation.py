@@ -233,8 +233,11 @@ class Activation:
     def task_ended(self, task: EntityTask) -> None:
         tasks = self.tasks
         tasks.discard(task)
-        if task.run is not None:
-            task.run.tasks.discard(task)
+        run = task.run
+        if run is not None:
+            run.tasks.discard(task)
+            if run.is_over and run.main is task:
+                run.main = None  # or task and run would hold each other until the collector comes
         if not tasks:
             if self.fields.held:
                 self.fields.release_containers()
@@ -526,6 +529,15 @@ class Activation:
         self.state = State.ENDED
         self.error = error
         self.host.activation_ended(self, error)
+
+    def let_go(self) -> None:
+        """The activation is over for good: take its objects apart, so that they are freed now and not by the collector."""
+        self.ledger.let_go()
+        del self.ledger
+        self.instance = None
+        self.context = Context()
+        self.idle_timer = None
+        self.tasks.clear()
 
 
 def _nothing() -> None:

@@ -99,6 +99,9 @@ class Ledger(Protocol):
     def abandon(self) -> None:
         """Drop everything without telling anybody."""
 
+    def let_go(self) -> None:
+        """Nothing will be asked of it any more: let go of the parts that hold it."""
+
     def shelve_parked(self, before: float) -> None:
         """Drop coroutines parked since before `before`, although their entity is awake."""
 

@@ -25,6 +25,7 @@ from dotdo.entity.ports import TurnSlot
 from dotdo.errors import DotdoError, NoSuchMember, Quarantined, StorageError
 from dotdo.hosting import catalog
 from dotdo.hosting.data_folder import DataFolder
+from dotdo.hosting.memory import Memory
 from dotdo.hosting.shard_index import ShardIndex
 from dotdo.hosting.shards import Shard, shard_of
 from dotdo.names import check_id, key_of, split_key
@@ -138,6 +139,7 @@ class Host:
         self._is_stopping = False
         self.slot: TurnSlot | None = slot
         self._evicting = False
+        self._memory = Memory(loop, self._workers)
         self._open_files: set[Activation] = set()
         self._closing = False
         self._background: set[asyncio.Task[Any]] = set()
@@ -534,7 +536,10 @@ class Host:
         for call in calls:
             self.deliver(call)
         if error is not None and not calls and not self._is_stopping and activation.file.exists():
-            self.clock.call_at(self.clock.now() + 1.0, lambda: self._wake(activation.key))
+            key = activation.key
+            self.clock.call_at(self.clock.now() + 1.0, lambda: self._wake(key))
+        activation.let_go()
+        self._memory.give_back_soon()
         if not self.activations and self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)
 
