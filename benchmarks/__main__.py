@@ -1,6 +1,6 @@
 """`make bench`: everything in one run, on one machine.
 
-    python -m benchmarks [--quick] [--only NAME ...] [--json FILE]
+    python -m benchmarks [--quick] [--only NAME ...] [--ray-actors N] [--json FILE]
 
 Compare the rows of one run with each other, not with another day's: disks and neighbours change. NAME is one of the
 measurements below; what hangs on Ray's figures or the disk's has its target only when those are taken too.
@@ -54,13 +54,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two rounds, a tenth of the entities: to see that it works")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=list(MEASUREMENTS), help=f"some of: {', '.join(MEASUREMENTS)}")
+    parser.add_argument("--ray-actors", type=int, default=20, help="how many plain Ray actors, a process each, stand beside 100 entities")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the rows go (default: bench.json)")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 150)
     about = table.circumstances(DURABILITY)
     start_ray()
     with tempfile.TemporaryDirectory(prefix="dotdo-bench-", dir=".") as folder:
-        sheet = measure(options.only or list(MEASUREMENTS), Setting(Path(folder).absolute(), options.quick), console)
+        setting = Setting(Path(folder).absolute(), options.quick, options.ray_actors)
+        sheet = measure(options.only or list(MEASUREMENTS), setting, console)
         table.show(sheet, about, console)
         table.write(sheet, about, options.json)
     return 0

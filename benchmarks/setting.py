@@ -31,6 +31,7 @@ class Setting:
 
     folder: Path
     is_quick: bool
+    ray_actors: int = 20
 
     def rounds(self, usual: int = 5) -> int:
         """How often a figure is taken."""
