@@ -52,3 +52,4 @@ async def main() -> None:
 if __name__ == "__main__":
     dotdo.init(data=tempfile.mkdtemp(), hosts=0)  # in this process, on a new folder
     asyncio.run(main())
+    dotdo.shutdown()
