@@ -45,6 +45,9 @@ def measure(names: list[str], setting: Setting, console: Console) -> Sheet:
         started = time.perf_counter()
         for row in MEASUREMENTS[name](setting, sheet):
             sheet.add(row)
+        disk = sheet.find(floor.APPENDING)
+        if disk is not None and name != "disk":
+            disk.rounds.append(floor.sync_once_more(setting))
         console.print(f"{name}: {time.perf_counter() - started:.1f} s", style="dim")
     return sheet
 

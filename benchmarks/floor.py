@@ -44,9 +44,14 @@ def disk(setting: Setting) -> Iterator[Row]:
     yield Row(BARE_FILES, "/s", files)
 
 
+def sync_once_more(setting: Setting) -> float:
+    """Another round of appending syncs: a shared disk changes during a run."""
+    return _syncs(setting.folder / "again")[0]
+
+
 def _syncs(path: Path) -> tuple[float, float]:
     """Milliseconds of a sync that makes a new length safe, and of one that only makes content safe."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
         return _timed_syncs(descriptor), _timed_syncs(descriptor)  # the second time over the first one's bytes
     finally:

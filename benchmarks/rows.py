@@ -65,6 +65,11 @@ class Sheet:
     def add(self, row: Row) -> None:
         self.rows.append(row)
 
+    def find(self, name: str) -> Row | None:
+        """An earlier row; None if it was not taken in this run."""
+        return next((row for row in self.rows if row.name == name), None)
+
     def median(self, name: str) -> float | None:
         """The figure of an earlier row; None if it was not taken in this run."""
-        return next((row.median for row in self.rows if row.name == name), None)
+        row = self.find(name)
+        return row.median if row is not None else None

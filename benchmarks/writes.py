@@ -24,7 +24,7 @@ _numbers = itertools.count()
 def create(setting: Setting) -> Iterator[Row]:
     """New entities, each with its first write."""
     with settings.runtime(setting.folder / "create"):
-        rounds = [settings.run(_create(setting.many(NEW))) for _ in range(setting.rounds())]
+        rounds = [settings.run(_create(setting.many(NEW))) for _ in range(setting.rounds(3))]
         yield Row("create + first durable write", "/s", rounds, at_least(1500, disk=True))
 
 
