@@ -1,6 +1,6 @@
 """`make features`: which items of the inventory have a test that names them, area by area.
 
-It reads the markers by collecting the tests without running them.
+It reads the markers by collecting the tests without running them; a test's cases count one by one.
 """
 
 from __future__ import annotations
@@ -31,16 +31,20 @@ def main() -> int:
     """Print the report."""
     areas: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for line in INVENTORY.read_text().splitlines():
-        number, area, title, name = line.split("\t")
-        areas[f"{area}. {title}"].append((int(number), name))
+        item, area, title, name = line.split("\t")
+        areas[f"{area}. {title}"].append((int(item), name))
     collector = _Collector()
-    with contextlib.redirect_stdout(io.StringIO()):
-        pytest.main(["--collect-only", "-qq", "--no-header"], plugins=[collector])
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        outcome = pytest.main(["--collect-only", "-qq", "--no-header"], plugins=[collector])
+    if outcome != pytest.ExitCode.OK:  # a report of the tests that could be read would look like less was done
+        print(f"the tests could not all be collected, so there is no report:\n{said.getvalue()}")
+        return 1
     done = 0
-    for area, items in areas.items():
+    for heading, items in areas.items():
         tested = [n for n, _ in items if n in collector.tests]
         done += len(tested)
-        print(f"\n{area}: {len(tested)} of {len(items)}")
+        print(f"\n{heading}: {len(tested)} of {len(items)}")
         for number, name in items:
             count = len(collector.tests.get(number, ()))
             print(f"  {'x' if count else ' '} {number:>3} {name}{f'  ({count} tests)' if count else ''}")

@@ -1,0 +1,64 @@
+"""The entities that are measured: a counter, and a method of ten steps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from dotdo import DO
+
+STEPS = 10
+
+
+class Counter(DO):
+    """Adds one, durably; and calls other counters."""
+
+    n: int = 0
+
+    async def ping(self) -> int:
+        return 1
+
+    async def inc(self) -> int:
+        self.n += 1
+        return self.n
+
+    async def ask(self, other: str, times: int) -> list[float]:
+        """Seconds of each call to another entity; nothing unsynced is pending meanwhile."""
+        found = []
+        for _ in range(times):
+            started = time.perf_counter()
+            await Counter(other).ping()
+            found.append(time.perf_counter() - started)
+        return sorted(found)
+
+
+class Flow(DO):
+    """Ten steps that do nothing, each on record before the next begins."""
+
+    reached: int = 0
+
+    async def run(self) -> float:
+        """Seconds per step."""
+        started = time.perf_counter()
+        for number in range(STEPS):
+            await self.do(self._step, number, step_id=f"s{number}")
+        return (time.perf_counter() - started) / STEPS
+
+    async def run_held(self, hold: str) -> int:
+        """The same, held in the middle as long as the file `hold` is there."""
+        for number in range(STEPS):
+            if number == STEPS // 2:
+                self.reached = number
+                await self.do(self._wait, hold, step_id="hold")
+            else:
+                await self.do(self._step, number, step_id=f"s{number}")
+        return STEPS
+
+    async def _step(self, number: int) -> int:
+        return number
+
+    async def _wait(self, hold: str) -> int:
+        while os.path.exists(hold):
+            await asyncio.sleep(1)
+        return STEPS // 2
