@@ -17,6 +17,7 @@ from dotdo.durable.calls import EntityCaller
 from dotdo.durable.dormant import Dormant
 from dotdo.durable.outbox import Outbox
 from dotdo.durable.run import Run
+from dotdo.durable.runs import Runs
 from dotdo.durable.step import StepOperation
 from dotdo.durable.waits import SleepOperation
 from dotdo.entity.task import EntityTask
@@ -40,13 +41,14 @@ class Ledger:
         self.activation = activation
         self.host = host
         self.rng = random.Random()  # noqa: S311  # jitter, not secrets
-        self.runs: dict[str, Run] = {}
+        self.runs = Runs()
         self.dormant = Dormant(self)
         self.outbox = Outbox(activation, host)
         self.caller = EntityCaller(self)
         self.alarm = Alarm(self)
         self.runs_changed = False
         self._queue_max = activation.spec.options.max_queue or activation.host.settings.max_queue
+        self._queue_bytes_max = activation.host.settings.max_queue_bytes
         self._own_chain = [activation.key]
         self._ordinal = 0
         self._pins: set[Any] = set()
@@ -86,8 +88,8 @@ class Ledger:
     def _begin(self, call: IncomingCall, method: str) -> None:
         """Run the method's first turn."""
         activation = self.activation
-        if len(self.runs) >= self._queue_max and activation.key not in call.chain and self._unparked() >= self._queue_max:
-            call.reject_error(activation.overloaded(self._queue_max))
+        runs = self.runs
+        if (runs.waiting_bytes or len(runs) >= self._queue_max) and self._is_full(call):
             return
         spec = activation.spec
         coroutine = spec.bind(activation.instance, method, call.payload)
@@ -107,7 +109,7 @@ class Ledger:
             self._announce_start(run, call)
         else:
             run.callers.append(call)
-        self.runs[run.id] = run
+        runs.enter(run)
         run.start(coroutine, now=True)
 
     def _announce_start(self, run: Run, call: IncomingCall) -> None:
@@ -122,8 +124,21 @@ class Ledger:
 
         run.announce = announce
 
-    def _unparked(self) -> int:
-        return sum(1 for run in self.runs.values() if not run.is_parked)
+    def _is_full(self, call: IncomingCall) -> bool:
+        """True, and the call refused, if too much waits already; a chain that is inside must be able to end.
+
+        A call that comes alone is never too large: it would be refused for ever.
+        """
+        runs, activation = self.runs, self.activation
+        if activation.key in call.chain:
+            return False
+        if runs.waiting >= self._queue_max:
+            call.reject_error(activation.overloaded(self._queue_max))
+            return True
+        if runs.waiting_bytes and runs.waiting_bytes + len(call.payload or b"") > self._queue_bytes_max:
+            call.reject_error(activation.overloaded_bytes())
+            return True
+        return False
 
     def _read(self, call: IncomingCall) -> None:
         """A property path, or a call on what a path leads to."""
@@ -132,7 +147,7 @@ class Ledger:
         run.chain = [*call.chain, self.activation.key]
         run.started_at = self.activation.host.clock.now()
         run.callers.append(call)
-        self.runs[run.id] = run
+        self.runs.enter(run)
         run.start(coroutine, now=True)
 
     # -- turns --------------------------------------------------------------------------------------------------
@@ -141,7 +156,10 @@ class Ledger:
         branch = task.branch
         turn.position = position = (branch.path, branch.passed, branch.since)
         branch.since += 1
-        records = task.run.records
+        run: Run = task.run
+        if run.is_resting:
+            self.runs.move(run)
+        records = run.records
         if records:
             record = records.get(position)
             if record is not None:
@@ -289,6 +307,10 @@ class Ledger:
                 journal.forget_calls(self.activation.file, caller, low)
 
     @property
+    def waiting_bytes(self) -> int:
+        return self.runs.waiting_bytes
+
+    @property
     def is_idle(self) -> bool:
         return not self._pins and self.outbox.is_empty and all(run.is_parked for run in self.runs.values())
 
@@ -335,7 +357,7 @@ class Ledger:
         run.is_internal = True
         run.on_end = lambda error: succeeded() if error is None else failed(error)
         run.started_at = self.activation.host.clock.now()
-        self.runs[run_id] = run
+        self.runs.enter(run)
         run.start(coroutine, now=True)
 
     def _cancel_timers(self) -> None:
@@ -377,7 +399,7 @@ class Ledger:
         self.activation.host.touched(self.activation)
 
     def retire(self, run: Run, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
-        self.runs.pop(run.id, None)
+        self.runs.leave(run)
         if run.is_journaled:
             run.callers.extend(self.dormant.callers_of(run.id))
             self.host.execution_ended(execution_id_of(self.activation.key, run.id), blob, ok)

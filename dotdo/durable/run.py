@@ -46,6 +46,7 @@ class Run:
     is_cancelling = False
     is_pausing = False
     is_over = False
+    is_resting = False
     source_changed = False
     source: bytes | None = None
     row_status = "running"

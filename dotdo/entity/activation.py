@@ -83,6 +83,7 @@ class Activation:
         self.committing = False
         self.draining = False
         self.queue: deque[IncomingCall] = deque()
+        self.queue_bytes = 0
         self.waiting: deque[tuple[EntityTask | None, Any]] = deque()
         self.tasks: set[EntityTask] = set()
         self.used_at = host.clock.now()
@@ -174,10 +175,20 @@ class Activation:
         if len(self.queue) >= limit and self.key not in call.chain:
             call.reject_error(self.overloaded(limit))
             return
+        size = len(call.payload or b"")
+        waiting = self.queue_bytes + self.ledger.waiting_bytes
+        if waiting and waiting + size > self.host.settings.max_queue_bytes and self.key not in call.chain:
+            call.reject_error(self.overloaded_bytes())
+            return
+        self.queue_bytes += size
         self.queue.append(call)
 
     def overloaded(self, limit: int) -> Overloaded:
         return Overloaded(f"{self.key} has {limit} calls waiting already; try again later, or raise max_queue")
+
+    def overloaded_bytes(self) -> Overloaded:
+        limit = self.host.settings.max_queue_bytes
+        return Overloaded(f"{self.key} has calls of {limit} bytes or nearly so waiting already; try again later, or raise max_queue_bytes")
 
     def _drain(self) -> None:
         """Let in what waited: held steps first, in order, then calls in arrival order."""
@@ -204,7 +215,9 @@ class Activation:
                 return True
         if self.waiting or not self.queue or self.hold is not None:
             return False
-        self.ledger.accept(self.queue.popleft())
+        call = self.queue.popleft()
+        self.queue_bytes -= len(call.payload or b"")
+        self.ledger.accept(call)
         return True
 
     # -- turns --------------------------------------------------------------------------------------------------

@@ -89,6 +89,10 @@ class Ledger(Protocol):
         """The activation broke: everyone waiting gets the error, every coroutine is dropped."""
 
     @property
+    def waiting_bytes(self) -> int:
+        """The arguments of calls that are accepted and neither answered nor parked."""
+
+    @property
     def is_idle(self) -> bool:
         """True when no call runs and every execution is parked."""
 

@@ -494,7 +494,6 @@ async def test_a_thousand_calls_wait_and_the_next_is_refused():
         await asyncio.gather(*pending)
 
 
-@pytest.mark.xfail(strict=True, reason="the setting max_queue_bytes is read by nobody yet")
 async def test_the_bytes_that_wait_for_one_entity_are_bounded_too():
     class ApiQueueBytes(DO):
         async def wait(self, data: bytes) -> None:
