@@ -73,6 +73,7 @@ class EntityFile:
         self._execute: Callable[..., apsw.Cursor] | None = None
         self._authorizer = Authorizer()
         self._batch: list[tuple[str, tuple[Any, ...]]] = []
+        self._first: list[tuple[str, tuple[Any, ...]]] = []
         self._tables: set[str] = set()
         self._fresh_tables: set[str] = set()
         self._savepoints: list[tuple[int, set[str]]] = []
@@ -276,6 +277,10 @@ class EntityFile:
         """Let the turn's transaction run this statement of the runtime."""
         self._batch.append((sql, params))
 
+    def with_first_commit(self, sql: str, params: tuple[Any, ...]) -> None:
+        """Let the next commit run this statement too, whenever it comes; alone it is no reason to commit."""
+        self._first.append((sql, params))
+
     def ensure_table(self, ddl: str) -> None:
         """Let the turn's transaction make this table if the file does not have it."""
         match = _TABLE_NAME.search(ddl)
@@ -331,6 +336,8 @@ class EntityFile:
                 self._is_begun = True
             if not self._epoch_written:
                 execute(f"PRAGMA user_version={self.epoch} --_do_")
+                for sql, params in self._first:
+                    execute(sql, params)
             for sql, params in batch:
                 execute(sql, params)
             if self._is_begun:
