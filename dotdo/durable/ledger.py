@@ -173,7 +173,7 @@ class Ledger:
         if turn.dropped:
             return ending, outcome
         replayed = turn.record is not None
-        if turn.nodes:
+        if turn.nodes or self.caller.has_waiting:
             self.caller.place(turn, replayed=replayed)
         if run is None:
             return ending, outcome
@@ -219,6 +219,7 @@ class Ledger:
             self.outbox.send_new()
 
     def rolled_back(self) -> None:
+        self.caller.undo()
         self.outbox.drop_fresh()
 
     def turn_settled(self, run: Run) -> None:

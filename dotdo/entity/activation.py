@@ -352,9 +352,7 @@ class Activation:
         """Undo what the running turn, or the open transaction, wrote; in memory too."""
         self.file.rollback()
         self.fields.roll_back()
-        self.ledger.rolled_back()
-        if self.turn is not None:
-            self.turn.nodes = None  # what it asked of others was part of it
+        self.ledger.rolled_back()  # what it asked of others was part of it
 
     @property
     def in_transaction(self) -> bool:
