@@ -102,6 +102,8 @@ class Ledger:
         if call.is_explicit:
             run.what = repeats.what_of(method, call.payload)
         options = call.options
+        if options is not None and "attempt" in options:
+            run.asked = options["attempt"]
         if options is not None and "sender" in options:
             run.sender = (options["sender"], options["number"])
         if options is not None and options.get("start"):
