@@ -28,6 +28,9 @@ from dotdo.errors import CodecError, DotdoError, RemoteError
 DEPTH_MAX = 64
 """Containers within containers; deeper values are refused on both sides."""
 
+_PLAIN_DEPTH_MAX = DEPTH_MAX + 2
+"""Lists and dicts in one piece of msgpack: what a call takes stands in a list of arguments in a list."""
+
 SIZE_BYTES_MAX = 32 * 1024 * 1024
 """One encoded value."""
 
@@ -68,8 +71,11 @@ def encode(value: Any) -> bytes:
         raise CodecError(f"{_where(value)}: {error}") from error
     finally:
         _local.depth = 0
-    if len(data) > SIZE_BYTES_MAX:
-        raise CodecError(f"the value has {len(data)} bytes, over the limit of {SIZE_BYTES_MAX}")
+    size = len(data)
+    if size > _PLAIN_DEPTH_MAX and (size > _SHORT_BYTES_MAX or len(data.decode("latin-1").encode()) - size > _PLAIN_DEPTH_MAX):
+        if size > SIZE_BYTES_MAX:
+            raise CodecError(f"the value has {size} bytes, over the limit of {SIZE_BYTES_MAX}")
+        _check_depth(data)
     return data
 
 
@@ -79,6 +85,7 @@ def _encode_nested(value: Any) -> bytes:
     _local.depth += 1
     try:
         packed: bytes = msgpack.packb(value, default=_pack, strict_types=True, use_bin_type=True)
+        _check_depth(packed)
         return packed
     finally:
         _local.depth -= 1
@@ -86,16 +93,46 @@ def _encode_nested(value: Any) -> bytes:
 
 def decode(data: bytes) -> Any:
     """The value of bytes made by `encode`. Raises CodecError for anything else."""
-    if len(data) > SIZE_BYTES_MAX:
-        raise CodecError(f"{len(data)} bytes are over the limit of {SIZE_BYTES_MAX}")
+    size = len(data)
+    if size > SIZE_BYTES_MAX:
+        raise CodecError(f"{size} bytes are over the limit of {SIZE_BYTES_MAX}")
     try:
-        return msgpack.unpackb(data, ext_hook=_unpack, raw=False, strict_map_key=False, use_list=True)
+        value = msgpack.unpackb(data, ext_hook=_unpack, raw=False, strict_map_key=False, use_list=True)
+        if size > _PLAIN_DEPTH_MAX and (size > _SHORT_BYTES_MAX or len(data.decode("latin-1").encode()) - size > _PLAIN_DEPTH_MAX):
+            _check_depth(data)
+        return value
     except CodecError:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError) as error:
         raise CodecError(f"these bytes are not a value: {type(error).__name__}: {error}") from error
     except msgpack.exceptions.UnpackException as error:
         raise CodecError(f"these bytes are not a value: {type(error).__name__}: {error}") from error
+
+
+# msgpack bounds the nesting of lists and dicts only at 1,024, and a look at every part of a value would cost more than
+# encoding it. But every container is at least one byte, its header, over 0x80: a value of few bytes, or with few that look
+# like headers, cannot be deep. (For short values the fastest way to count bytes over 0x80 is what UTF-8 adds for them.) The
+# others msgpack skips over, which is fast, behind so many more lists that its own bound falls on ours.
+_SHORT_BYTES_MAX = 200
+_NO_HEADERS = bytes(byte for byte in range(256) if not (0x81 <= byte <= 0x8F or 0x91 <= byte <= 0x9F or 0xDC <= byte <= 0xDF))
+_LISTS_BEFORE = b"\x91" * (1024 - _PLAIN_DEPTH_MAX)
+_HEADERS_COUNTED_BYTES_MAX = 4096
+"""Longer values nearly always have more headers than that: they are skipped over at once."""
+
+
+def _check_depth(data: bytes) -> None:
+    """Raise CodecError if lists and dicts are nested too deep in these bytes."""
+    if len(data) <= _PLAIN_DEPTH_MAX:
+        return
+    if len(data) <= _HEADERS_COUNTED_BYTES_MAX and len(data.translate(None, _NO_HEADERS)) <= _PLAIN_DEPTH_MAX:
+        return
+    unpacker = msgpack.Unpacker(max_buffer_size=len(data) + len(_LISTS_BEFORE))
+    unpacker.feed(_LISTS_BEFORE)
+    unpacker.feed(data)
+    try:
+        unpacker.skip()
+    except msgpack.StackError:
+        raise CodecError(f"the value is nested deeper than {DEPTH_MAX}, or contains itself") from None
 
 
 def copy(value: Any) -> Any:
@@ -251,7 +288,9 @@ def _nested(data: bytes) -> Any:
         raise CodecError(f"the value is nested deeper than {DEPTH_MAX}")
     _local.unpack_depth = depth + 1
     try:
-        return msgpack.unpackb(data, ext_hook=_unpack, raw=False, strict_map_key=False, use_list=True)
+        value = msgpack.unpackb(data, ext_hook=_unpack, raw=False, strict_map_key=False, use_list=True)
+        _check_depth(data)
+        return value
     finally:
         _local.unpack_depth = depth
 

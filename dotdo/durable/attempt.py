@@ -31,9 +31,9 @@ async def attempt(
     """The value of `fn(*args)`, or its error. Raises StepTimeout when it takes longer than `timeout_s`."""
     activation = ledger.activation
     await activation.gate.wait()
-    body = activation.make_task(
-        step.run_body(ledger.body_of(key, key, fn), args), Branch(f"{key}@1", call_path=key, in_step=True), run=run, hold=task.hold
-    )
+    branch = Branch(f"{key}@1", call_path=key, in_step=True)
+    branch.attempt = task.branch.attempt
+    body = activation.make_task(step.run_body(ledger.body_of(key, key, fn), args), branch, run=run, hold=task.hold)
     run.trying += 1
     timer = None
     expired = False

@@ -3,7 +3,8 @@
 Every call gets an id derived from the caller's own call id, the branch and the ordinal, so that whatever is run again
 asks under the same id, and a callee that wrote answers from its record. An awaited call outside a step is a step of its
 own once the caller is an execution: its outcome is journaled. A call whose promise nobody holds when the turn commits
-goes through the outbox, in that very commit; the others go directly, once the commit is safe.
+goes through the outbox, in that very commit; the others go directly, once the commit is safe. The calls of a transaction
+wait for the turn that commits it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def derived_id(parent: str, place: str) -> str:
 class Outgoing:
     """What the entity's caller keeps on a node."""
 
-    __slots__ = ("attempt", "is_sent", "key", "name", "operation", "reply", "run", "waiters")
+    __slots__ = ("attempt", "is_sent", "is_undone", "key", "name", "operation", "reply", "run", "waiters")
 
     def __init__(self, run: Run | None, key: str | None, name: str) -> None:
         self.run = run
@@ -52,6 +53,7 @@ class Outgoing:
         self.operation: CallOperation | None = None
         self.reply: tuple[bool, bytes] | None = None
         self.is_sent = False
+        self.is_undone = False
         self.attempt = 1
         self.waiters: list[Callable[[bool, bytes], None]] | None = None
 
@@ -63,6 +65,8 @@ class EntityCaller:
         self.ledger = ledger
         self.activation = ledger.activation
         self._origin = [ledger.activation.spec.noun, ledger.activation.id]
+        self._of_transaction: list[Node] = []
+        """Calls made in the transaction that is open."""
 
     # -- Caller -------------------------------------------------------------------------------------------------
 
@@ -97,6 +101,8 @@ class EntityCaller:
         if self.activation.hold is not None and self.activation.in_transaction:
             raise InsideTransaction(f"{node.text} was awaited inside a transaction of {self.activation.key}: await it before or after")
         outgoing: Outgoing = node.slot
+        if outgoing.is_undone:
+            raise InsideTransaction(f"{node.text} was made in a transaction of {self.activation.key} that was undone: make it anew")
         node.is_wanted = True
         if outgoing.run is None:
             return self._plain(node)
@@ -122,10 +128,38 @@ class EntityCaller:
 
     # -- what a turn's end does ---------------------------------------------------------------------------------
 
+    @property
+    def has_waiting(self) -> bool:
+        """True if calls of a transaction wait for its commit."""
+        return bool(self._of_transaction)
+
+    def mark(self) -> int:
+        """Where an inner transaction begins: what is called from here on is undone with it."""
+        turn = self.activation.turn
+        return len(self._of_transaction) + (len(turn.nodes or ()) if turn is not None else 0)
+
+    def undo(self, mark: int = 0) -> None:
+        """The transaction, or the inner one that began at `mark`, is undone: its calls were never made."""
+        turn = self.activation.turn
+        earlier = self._of_transaction
+        undone = earlier[mark:]
+        if turn is not None and turn.nodes is not None:
+            first = max(mark - len(earlier), 0)
+            undone += turn.nodes[first:]
+            del turn.nodes[first:]
+        del earlier[mark:]
+        for node in undone:
+            node.slot.is_undone = True
+
     def place(self, turn: Turn, *, replayed: bool) -> None:
         """Decide where the calls of this turn go; messages for the outbox join its transaction."""
         nodes = turn.nodes or []
         turn.nodes = None
+        if not replayed and self.activation.in_transaction:
+            self._of_transaction += nodes
+            return
+        if self._of_transaction:
+            nodes, self._of_transaction = self._of_transaction + nodes, []
         direct = []
         for node in nodes:
             if node.is_wanted or node.is_held:
@@ -133,9 +167,11 @@ class EntityCaller:
                     direct.append(node)
             elif node.payload is None or node.children or node.is_consumed or replayed:
                 continue
-            elif node.base is None and not node.has_promises:
+            elif node.base is None:
                 assert node.call_id is not None
-                self.ledger.outbox.put(node.noun, node.entity_id, list(node.path), node.payload, node.call_id)
+                self.ledger.outbox.put(
+                    node.noun, node.entity_id, list(node.path), node.payload, node.call_id, has_promises=node.has_promises
+                )
             else:
                 direct.append(node)
         if direct:

@@ -3,6 +3,8 @@
 These calls come to the entity as paths that begin with "!" and are answered by the runtime, never by user code. State
 and history are read from rows and never replay anything. An execution is paused between two of its operations: what
 runs is let finish and recorded, nothing new starts, and its coroutines are dropped.
+
+A verb that takes effect keeps its answer in the same commit: sent again after a crash, it answers that and does nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ def answer(ledger: Ledger, call: IncomingCall) -> None:
     handler = _VERBS.get(verb) if isinstance(verb, str) else None
     if handler is None:
         raise NoSuchMember(f"no such control verb: {verb!r}")
+    kept = journal.find_call(ledger.activation.file, *call.record_key) if call.is_repeat else None
+    if kept is not None:
+        _say(ledger, call, codec.decode(kept[1]))
+        return
     args = codec.decode(call.payload)[0] if call.payload is not None else []
     handler(ledger, call, *args)
 
@@ -43,6 +49,13 @@ def answer(ledger: Ledger, call: IncomingCall) -> None:
 def _say(ledger: Ledger, call: IncomingCall, value: Any) -> None:
     blob = codec.encode(value)
     ledger.activation.gate.when_safe(lambda error: call.reject_error(error) if error else call.resolve(blob))
+
+
+def _keep_answer(ledger: Ledger, call: IncomingCall) -> None:
+    """Add the answer True to the commit that makes it true."""
+    file, (caller, number) = ledger.activation.file, call.record_key
+    journal.put_call(file, caller, number, f"!{call.path[1]}", codec.encode(True), ledger.activation.host.clock.now())
+    ledger.forget_answered(caller, [call])
 
 
 def _row(ledger: Ledger, run_id: str) -> RunRow:
@@ -183,6 +196,7 @@ def _pause(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 
     def mark() -> Callable[[], None]:
         run = ledger.runs.get(run_id)
+        _keep_answer(ledger, call)
         journal.set_status(ledger.activation.file, run_id, "paused", row.waiting, row.until)
         if run is not None:
             run.row_status = "paused"
@@ -208,6 +222,7 @@ def _resume(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
         return
 
     def mark() -> Callable[[], None]:
+        _keep_answer(ledger, call)
         journal.set_status(ledger.activation.file, run_id, "running")
 
         def act() -> None:
@@ -231,7 +246,7 @@ def _retry(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     if row.status != "failed":
         _say(ledger, call, False)
         return
-    repeats.run_again(ledger, row, None)
+    repeats.run_again(ledger, row, None, also=lambda: _keep_answer(ledger, call))
     ledger.activation.exclusively(lambda: lambda: _say(ledger, call, True))
 
 
@@ -260,12 +275,13 @@ def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool
     if run is not None:
         for operation in run.operations.values():
             if isinstance(operation, WaitOperation) and operation.signal == name and operation.is_parked:
-                operation.end(ok, blob)
+                operation.end(ok, blob, also=lambda: _keep_answer(ledger, call))
                 _after(ledger, call)
                 return
     packed = pack_signal(ok, blob)
 
     def keep() -> Callable[[], None]:
+        _keep_answer(ledger, call)
         running = ledger.runs.get(run_id)
         if running is not None:
             running.signals.append((name, packed))

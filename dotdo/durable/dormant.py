@@ -92,7 +92,7 @@ class Dormant:
         run = Run(self._ledger, row.id, row.method, row.payload)
         run.load(row, journal.rows_of(self._activation.file, row.id))
         run.is_repeat = True
-        self._ledger.runs[run.id] = run
+        self._ledger.runs.enter(run)
         try:
             own = self._ledger.own_executions.get(row.method)
             if own is not None:
@@ -115,6 +115,7 @@ class Dormant:
         if not run.is_parked:
             run.parked_since = None
             return
+        self._ledger.runs.rest(run)
         if run.parked_since is None:
             run.parked_since = self._activation.host.clock.now()
         for call in run.callers:
@@ -181,7 +182,7 @@ class Dormant:
 
     def _shelve(self, run: Run) -> None:
         """Drop a run's coroutines; from now on it is a row."""
-        self._ledger.runs.pop(run.id, None)
+        self._ledger.runs.leave(run)
         self.drop(run)
         row = journal.find_run(self._activation.file, run.id)
         if row is not None and row.ended is None:

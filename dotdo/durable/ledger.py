@@ -18,6 +18,7 @@ from dotdo.durable.deliveries import Deliveries
 from dotdo.durable.dormant import Dormant
 from dotdo.durable.outbox import Outbox
 from dotdo.durable.run import Run
+from dotdo.durable.runs import Runs
 from dotdo.durable.step import StepOperation
 from dotdo.durable.waits import SleepOperation
 from dotdo.entity.task import EntityTask
@@ -41,7 +42,7 @@ class Ledger:
         self.activation = activation
         self.host = host
         self.rng = random.Random()  # noqa: S311  # jitter, not secrets
-        self.runs: dict[str, Run] = {}
+        self.runs = Runs()
         self.dormant = Dormant(self)
         self.outbox = Outbox(activation, host)
         self.caller = EntityCaller(self)
@@ -52,6 +53,7 @@ class Ledger:
         self._components: list[Component] = [self.alarm, self.deliveries, *self.extensions.values()]
         self.runs_changed = False
         self._queue_max = activation.spec.options.max_queue or activation.host.settings.max_queue
+        self._queue_bytes_max = activation.host.settings.max_queue_bytes
         self._own_chain = [activation.key]
         self._ordinal = 0
         self._pins: set[Any] = set()
@@ -91,8 +93,8 @@ class Ledger:
     def _begin(self, call: IncomingCall, method: str) -> None:
         """Run the method's first turn."""
         activation = self.activation
-        if len(self.runs) >= self._queue_max and activation.key not in call.chain and self._unparked() >= self._queue_max:
-            call.reject_error(activation.overloaded(self._queue_max))
+        runs = self.runs
+        if (runs.waiting_bytes or len(runs) >= self._queue_max) and self._is_full(call):
             return
         spec = activation.spec
         coroutine = spec.bind(activation.instance, method, call.payload)
@@ -105,6 +107,8 @@ class Ledger:
         if call.is_explicit:
             run.what = repeats.what_of(method, call.payload)
         options = call.options
+        if options is not None and "attempt" in options:
+            run.asked = options["attempt"]
         if options is not None and "sender" in options:
             run.sender = (options["sender"], options["number"])
         if options is not None and options.get("start"):
@@ -112,7 +116,7 @@ class Ledger:
             self._announce_start(run, call)
         else:
             run.callers.append(call)
-        self.runs[run.id] = run
+        runs.enter(run)
         run.start(coroutine, now=True)
 
     def _announce_start(self, run: Run, call: IncomingCall) -> None:
@@ -127,8 +131,21 @@ class Ledger:
 
         run.announce = announce
 
-    def _unparked(self) -> int:
-        return sum(1 for run in self.runs.values() if not run.is_parked)
+    def _is_full(self, call: IncomingCall) -> bool:
+        """True, and the call refused, if too much waits already; a chain that is inside must be able to end.
+
+        A call that comes alone is never too large: it would be refused for ever.
+        """
+        runs, activation = self.runs, self.activation
+        if activation.key in call.chain:
+            return False
+        if runs.waiting >= self._queue_max:
+            call.reject_error(activation.overloaded(self._queue_max))
+            return True
+        if runs.waiting_bytes and runs.waiting_bytes + len(call.payload or b"") > self._queue_bytes_max:
+            call.reject_error(activation.overloaded_bytes())
+            return True
+        return False
 
     def _read(self, call: IncomingCall) -> None:
         """A property path, or a call on what a path leads to."""
@@ -137,7 +154,7 @@ class Ledger:
         run.chain = [*call.chain, self.activation.key]
         run.started_at = self.activation.host.clock.now()
         run.callers.append(call)
-        self.runs[run.id] = run
+        self.runs.enter(run)
         run.start(coroutine, now=True)
 
     # -- turns --------------------------------------------------------------------------------------------------
@@ -146,7 +163,10 @@ class Ledger:
         branch = task.branch
         turn.position = position = (branch.path, branch.passed, branch.since)
         branch.since += 1
-        records = task.run.records
+        run: Run = task.run
+        if run.is_resting:
+            self.runs.move(run)
+        records = run.records
         if records:
             record = records.get(position)
             if record is not None:
@@ -160,7 +180,7 @@ class Ledger:
         if turn.dropped:
             return ending, outcome
         replayed = turn.record is not None
-        if turn.nodes:
+        if turn.nodes or self.caller.has_waiting:
             self.caller.place(turn, replayed=replayed)
         if run is None:
             return ending, outcome
@@ -206,6 +226,7 @@ class Ledger:
             self.outbox.send_new()
 
     def rolled_back(self) -> None:
+        self.caller.undo()
         self.outbox.drop_fresh()
 
     def turn_settled(self, run: Run) -> None:
@@ -294,6 +315,10 @@ class Ledger:
                 journal.forget_calls(self.activation.file, caller, low)
 
     @property
+    def waiting_bytes(self) -> int:
+        return self.runs.waiting_bytes
+
+    @property
     def is_idle(self) -> bool:
         return not self._pins and self.outbox.is_empty and all(run.is_parked for run in self.runs.values())
 
@@ -340,7 +365,7 @@ class Ledger:
         run.is_internal = True
         run.on_end = on_end
         run.started_at = self.activation.host.clock.now()
-        self.runs[run_id] = run
+        self.runs.enter(run)
         run.start(coroutine, now=True)
 
     def _cancel_timers(self) -> None:
@@ -387,7 +412,7 @@ class Ledger:
         self.activation.host.touched(self.activation)
 
     def retire(self, run: Run, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
-        self.runs.pop(run.id, None)
+        self.runs.leave(run)
         run.replay = None
         if run.is_journaled:
             run.callers.extend(self.dormant.callers_of(run.id))

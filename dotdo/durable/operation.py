@@ -12,7 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.entity.turn import Turn
+from dotdo.entity.turn import Branch, Turn
 from dotdo.errors import Hibernated, OutsideTurn
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Operation:
     """One durable thing an execution waits for."""
 
-    __slots__ = ("future", "hold", "is_parked", "key", "name", "run", "until", "waiting_for", "withdrawn")
+    __slots__ = ("branch", "future", "hold", "is_parked", "key", "name", "run", "until", "waiting_for", "withdrawn")
 
     def __init__(self, run: Run, key: str, name: str) -> None:
         self.run = run
@@ -30,6 +30,7 @@ class Operation:
         self.name = name
         self.future: asyncio.Future[tuple[bool, bytes]] | None = None
         self.hold: Any = None
+        self.branch: Branch | None = None
         self.is_parked = False
         self.until: float | None = None
         self.waiting_for = name
@@ -45,6 +46,7 @@ class Operation:
             raise Hibernated
         task = turn.task
         self.hold = task.hold
+        self.branch = task.branch
         self.future = future = run.activation.host.loop.create_future()
         run.begin(self, turn)
         try:

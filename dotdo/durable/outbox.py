@@ -3,14 +3,19 @@
 A message is a row in the same commit as the turn that sent it, so it exists exactly if the turn happened. The host
 delivers it once the commit is safe; the receiver takes its number in the commit of what it does with it, and drops a
 number it has taken before. Acknowledged rows are deleted with the next commit, not by one of their own.
+
+A message whose arguments hold promises goes when their values are here. It holds nobody back meanwhile, so it bears no
+number: the receiver knows a repeat by its call id.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.rpc import frames
+from dotdo.errors import DotdoError
+from dotdo.rpc import follow, frames
 from dotdo.storage import journal
 
 if TYPE_CHECKING:
@@ -18,6 +23,10 @@ if TYPE_CHECKING:
     from dotdo.entity.activation import Activation
 
 _COUNTER = "outbox"
+PROMISES_AGAIN_SECONDS = 1.0
+"""A promise among the arguments that could not be had for now is asked for again after so long."""
+
+_log = logging.getLogger("dotdo")
 
 
 class _Delivery:
@@ -60,13 +69,13 @@ class Outbox:
         for seq, noun, entity_id, message in journal.outgoing(self._activation.file):
             self._unacked[seq] = (noun, entity_id, message)
 
-    def put(self, noun: str, entity_id: str, path: list[Any], payload: bytes, call_id: str) -> None:
+    def put(self, noun: str, entity_id: str, path: list[Any], payload: bytes, call_id: str, *, has_promises: bool = False) -> None:
         """Add a message to the transaction that is being put together."""
         file = self._activation.file
         if self._last < 0:
             self._last = journal.counter(file, _COUNTER)
         self._last += 1
-        message = codec.encode([path, payload, call_id])
+        message = codec.encode([path, payload, call_id, has_promises])
         journal.put_outgoing(file, self._last, noun, entity_id, message)
         journal.put_counter(file, _COUNTER, self._last)
         self.forget_acked()
@@ -104,11 +113,34 @@ class Outbox:
     def _send(self, numbers: list[int], *, repeat: bool) -> None:
         key = self._activation.key
         for seq in numbers:
+            if self._is_stopped or seq not in self._unacked:
+                continue
             noun, entity_id, message = self._unacked[seq]
-            path, payload, call_id = codec.decode(message)  # type: ignore[misc]
+            parts: Any = codec.decode(message)
+            path, payload, call_id, has_promises = parts
+            if has_promises:
+                self._activation.host.loop.create_task(self._fill_then_send(seq, noun, entity_id, path, payload, call_id))
+                continue
             options = {"sender": key, "number": seq, "chain": []}
             flags = frames.ONEWAY | (frames.REPEAT if repeat else 0)
-            self._host.send_call(noun, entity_id, path, payload, flags, call_id, options, _Delivery(self, seq))  # type: ignore[has-type]
+            self._host.send_call(noun, entity_id, path, payload, flags, call_id, options, _Delivery(self, seq))
+
+    async def _fill_then_send(self, seq: int, noun: str, entity_id: str, path: list[Any], payload: bytes, call_id: str) -> None:
+        try:
+            filled = await follow.fill_promises(payload, self._host.call_out)
+        except Exception as error:  # of an argument's call: without its value there is nothing to send
+            if self._is_stopped:
+                return
+            if isinstance(error, DotdoError) and error.retryable:
+                clock = self._activation.host.clock
+                clock.call_at(clock.now() + PROMISES_AGAIN_SECONDS, lambda: self._send([seq], repeat=True))
+                return
+            _log.warning("%s: a call of %s/%s was not sent: %s: %s", self._activation.key, noun, entity_id, type(error).__name__, error)
+            self.was_acked(seq)
+            return
+        if not self._is_stopped:
+            flags = frames.ONEWAY | frames.REPEAT
+            self._host.send_call(noun, entity_id, path, filled, flags, call_id, {"chain": []}, _Delivery(self, seq))
 
     def was_acked(self, seq: int) -> None:
         """The receiver has the message."""

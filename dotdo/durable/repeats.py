@@ -57,29 +57,35 @@ def answer(ledger: Ledger, call: IncomingCall, method: str) -> bool:
         return False
     row_options: Any = codec.decode(row.options) if row.options else {}
     _check(ledger, call, row_options.get("what", what), what)
-    _answer_from_row(ledger, call, row, options)
+    _answer_from_row(ledger, call, row, options, asked=row_options.get("asked", row.attempt))
     return True
 
 
-def _answer_from_row(ledger: Ledger, call: IncomingCall, row: RunRow, options: dict[str, Any]) -> None:
+def _answer_from_row(ledger: Ledger, call: IncomingCall, row: RunRow, options: dict[str, Any], *, asked: int) -> None:
     if options.get("start"):
         _reply_when_safe(ledger, call, codec.encode(execution_id_of(ledger.activation.key, row.id)), ok=True)
     elif row.ended is None:
         ledger.dormant.refuse_if_stuck(row)
         ledger.dormant.listeners(row.id).append(call)
         ledger.dormant.tell_parked_row(row, call)
-    elif row.status == "failed" and (call.is_explicit or options.get("attempt", 1) > row.attempt):
+    elif row.status == "failed" and (call.is_explicit or options.get("attempt", 1) > asked):
         run_again(ledger, row, call)
     else:
         _reply_when_safe(ledger, call, row.outcome or b"", ok=bool(row.ok))
 
 
-def run_again(ledger: Ledger, row: RunRow, call: IncomingCall | None) -> None:
-    """Run a failed execution again under its id: successes stay, failures are forgotten."""
+def run_again(ledger: Ledger, row: RunRow, call: IncomingCall | None, also: Callable[[], None] | None = None) -> None:
+    """Run a failed execution again under its id: successes stay, failures are forgotten; `also` adds to the commit."""
     file = ledger.activation.file
 
     def reopen() -> Callable[[], None]:
         journal.reopen_run(file, row.id, row.attempt + 1)
+        if also is not None:
+            also()
+        asked = (call.options or {}).get("attempt") if call is not None else None
+        if asked is not None and row.options:
+            options: Any = codec.decode(row.options)
+            journal.set_run_options(file, row.id, codec.encode({**options, "asked": asked}))
 
         def again() -> None:
             fresh = journal.find_run(file, row.id)

@@ -46,10 +46,13 @@ class Run:
     is_cancelling = False
     is_pausing = False
     is_over = False
+    is_resting = False
     source_changed = False
     source: bytes | None = None
     row_status = "running"
     attempt = 1
+    asked = 1
+    """The attempt of its caller that it runs for."""
     trying = 0
     parked_since: float | None = None
     failed_blob: bytes | None = None
@@ -111,7 +114,9 @@ class Run:
 
     def start(self, coroutine: Any, *, now: bool) -> None:
         """Run the method's first turn."""
-        self.main = task = self.activation.make_task(coroutine, Branch(""), run=self)
+        branch = Branch("")
+        branch.attempt = self.attempt
+        self.main = task = self.activation.make_task(coroutine, branch, run=self)
         if now:
             task.start_now()
         else:
@@ -131,6 +136,7 @@ class Run:
             options: Any = codec.decode(row.options)
             self.chain = options.get("chain", [])
             self.what = options.get("what", self.method)
+            self.asked = options.get("asked", row.attempt)
             key = options.get("caller")
             self.caller_key = (key[0], key[1]) if key else None
         for entry in rows:
@@ -140,6 +146,7 @@ class Run:
             if entry.kind == Kind.STEP and self.signals:
                 waits.forget_taken(self.signals, entry)
             if entry.kind == Kind.STEP and is_inner(entry.key, entry.name):
+                self.attempts.pop(entry.key, None)  # a new attempt of the outer step begins it anew
                 if entry.ok:
                     self.inner[entry.key] = entry.value or b""
             elif entry.kind == Kind.STEP:
@@ -197,13 +204,12 @@ class Run:
         self._become_durable()
         self.is_journaled = True
         self._must_journal = False
-        options = {"chain": self.chain, "what": self.what, "caller": list(self.caller_key) if self.caller_key else None}
         file = self.activation.file
         self.source = self.activation.spec.source_of(self.method)
         row = RunRow(
             self.id, self.ledger.next_ordinal(), self.method, self.payload, "running", self.attempt, self.source,
             self.started_at, None, None, None, None, None,
-            codec.encode(self.reply_to) if self.reply_to else None, codec.encode(options),
+            codec.encode(self.reply_to) if self.reply_to else None, self._options(),
         )  # fmt: skip
         journal.put_run(file, row)
         if self.sender is not None:
@@ -213,6 +219,10 @@ class Run:
             self.add_row(Kind.STEP, key, name=name, ok=ok, value=blob)
         self._unjournaled = _NOTHING
         self.ledger.runs_changed = True
+
+    def _options(self) -> bytes:
+        caller = list(self.caller_key) if self.caller_key else None
+        return codec.encode({"chain": self.chain, "what": self.what, "caller": caller, "asked": self.asked})
 
     def add_row(
         self,

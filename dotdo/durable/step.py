@@ -122,7 +122,8 @@ class StepOperation(Operation):
         self._timed_out = False
         self._started = host.clock.now()
         branch = Branch(f"{self.key}@{self._attempt}", call_path=self.key, in_step=True)
-        branch.attempt = self._attempt
+        if self.branch is not None:
+            branch.attempt = self.branch.attempt_within(self._attempt)
         fn = run.ledger.body_of(self.name, self.key, self._fn)
         task = run.activation.make_task(run_body(fn, self._args), branch, run=run, hold=self.hold)
         task.on_return = self._ended

@@ -52,7 +52,7 @@ class DO:
     """One noun; every `MyNoun("id")` is an entity with its own file, found anywhere in the cluster.
 
     Class options: `noun`, `placement`, `idle_timeout`, `durability`, `max_queue`, `max_turn`, `ray_options`, `version`,
-    `index`.
+    `index`. All but `noun` are inherited.
     """
 
     _do_spec_: ClassVar[NounSpec]
@@ -357,16 +357,24 @@ def _check_names(cls: type[DO], part: type) -> None:
         raise DefinitionError(f"class {cls.__name__} defines __init__: use `async def setup(self)`, which runs on every wake-up")
 
 
+def _options_of(cls: type[DO]) -> dict[str, Any]:
+    """The class options: those given, and for the others those of the nouns it inherits from."""
+    options: dict[str, Any] = {}
+    for part in reversed(cls.__mro__):
+        options.update(part.__dict__.get("_do_given_", {}))
+    options.pop("noun", None)
+    return options
+
+
 def _define(cls: type[DO], origin: str | None = None) -> None:
-    given = dict(cls._do_given_)
-    noun = given.pop("noun", None) or cls.__name__
+    noun = cls._do_given_.get("noun") or cls.__name__
     for part in _own_parts(cls):
         _check_names(cls, part)
     for hook in HOOKS & set(cls.__dict__):
         if hook != "migrate" and not asyncio.iscoroutinefunction(cls.__dict__[hook]):
             raise DefinitionError(f"{cls.__name__}.{hook} must be `async def`")
     base = next((b.__dict__["_do_spec_"] for b in cls.__mro__[1:] if "_do_spec_" in b.__dict__), None)
-    spec = NounSpec(cls, noun, NounOptions.of(cls.__name__, given), RESERVED, base)
+    spec = NounSpec(cls, noun, NounOptions.of(cls.__name__, _options_of(cls)), RESERVED, base)
     cls._do_spec_ = spec
     stub_class = type(
         f"{cls.__name__}", (Stub, cls), {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "_do_members_": spec.members}

@@ -13,15 +13,17 @@ and the next call starts from the last safe commit.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
 from enum import Enum
 from typing import Any
 
 from dotdo.entity.fields import FieldStore
 from dotdo.entity.noun import NounSpec
+from dotdo.entity.opening import Opening
 from dotdo.entity.ports import EntityHost, Ledger
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Turn
@@ -83,6 +85,7 @@ class Activation:
         self.committing = False
         self.draining = False
         self.queue: deque[IncomingCall] = deque()
+        self.queue_bytes = 0
         self.waiting: deque[tuple[EntityTask | None, Any]] = deque()
         self.tasks: set[EntityTask] = set()
         self.used_at = host.clock.now()
@@ -100,53 +103,30 @@ class Activation:
 
     def open(self) -> None:
         """Read the file on a worker thread, run `setup`, wake what can move, then let calls in."""
-        self.host.run_in_worker(self._read, self._was_read)
+        Opening(self).start()
 
-    def _read(self) -> dict[str, bytes] | None:
-        if not self.file.exists():
-            return None
-        self.file.open(create=False)
-        stored = self.file.load_fields()
-        self.ledger.load()
-        return stored
+    @property
+    def has_ended(self) -> bool:
+        return self.state is State.ENDED
 
-    def _was_read(self, stored: dict[str, bytes] | None, error: BaseException | None) -> None:
-        if error is not None:
-            self._break(error)
-            return
-        if stored is not None:
-            self.host.file_opened(self)
+    def hold_for_setup(self) -> Hold:
+        """Nobody but `setup` may run."""
+        self.hold = hold = Hold(None, transaction=False)
+        return hold
+
+    @contextlib.contextmanager
+    def holding_the_loop(self) -> Iterator[None]:
+        """The entity's code runs outside any turn; should the host die of it, this entity is named."""
+        if self._slot is not None:
+            self._slot.begin(self._mark)
         try:
-            if stored:
-                self.fields.encoded = stored
-            self.instance = self.spec.make_instance(self)
-        except Exception as problem:  # every caller waiting must hear of it
-            self._break(problem)
-            return
-        setup = self.spec.setup
-        if setup is None:
-            self._opened()
-            return
-        hold = Hold(None, transaction=False)
-        self.hold = hold
-        task = self.make_task(setup(self.instance), Branch("setup"), run=None, hold=hold)
-        task.add_done_callback(self._was_set_up)
-        task.start_now()
+            yield
+        finally:
+            if self._slot is not None:
+                self._slot.end()
 
-    def _was_set_up(self, task: EntityTask) -> None:
-        if self.state is State.ENDED:
-            return
-        self.hold = None
-        if task.cancelled():
-            self._break(StorageError(f"setup of {self.key} was cancelled"))
-            return
-        error = task.exception()
-        if error is not None:
-            self._break(error)
-            return
-        self._opened()
-
-    def _opened(self) -> None:
+    def was_opened(self) -> None:
+        """It is awake: let calls in."""
         self.state = State.ACTIVE
         if self.file.is_open and self.file.committed > self.file.safe and self.gate.durable:
             self.host.sync_pool.request(self.file, self.gate)
@@ -174,10 +154,20 @@ class Activation:
         if len(self.queue) >= limit and self.key not in call.chain:
             call.reject_error(self.overloaded(limit))
             return
+        size = len(call.payload or b"")
+        waiting = self.queue_bytes + self.ledger.waiting_bytes
+        if waiting and waiting + size > self.host.settings.max_queue_bytes and self.key not in call.chain:
+            call.reject_error(self.overloaded_bytes())
+            return
+        self.queue_bytes += size
         self.queue.append(call)
 
     def overloaded(self, limit: int) -> Overloaded:
         return Overloaded(f"{self.key} has {limit} calls waiting already; try again later, or raise max_queue")
+
+    def overloaded_bytes(self) -> Overloaded:
+        limit = self.host.settings.max_queue_bytes
+        return Overloaded(f"{self.key} has calls of {limit} bytes or nearly so waiting already; try again later, or raise max_queue_bytes")
 
     def _drain(self) -> None:
         """Let in what waited: held steps first, in order, then calls in arrival order."""
@@ -204,7 +194,9 @@ class Activation:
                 return True
         if self.waiting or not self.queue or self.hold is not None:
             return False
-        self.ledger.accept(self.queue.popleft())
+        call = self.queue.popleft()
+        self.queue_bytes -= len(call.payload or b"")
+        self.ledger.accept(call)
         return True
 
     # -- turns --------------------------------------------------------------------------------------------------
@@ -283,7 +275,7 @@ class Activation:
         assert task is not None
         if self.abort_error is not None or self.state is State.ENDED:
             self._end()
-            self._break(self.abort_error or StorageError(f"{self.key} has ended"))
+            self.break_down(self.abort_error or StorageError(f"{self.key} has ended"))
             return
         fields = self.fields
         try:
@@ -308,7 +300,7 @@ class Activation:
             ending, outcome = self.ledger.turn_ends(turn, ending, outcome)
         except BaseException as error:  # the runtime's own failure must not leave callers hanging
             self._end()
-            self._break(error)
+            self.break_down(error)
             return
         self._end()
         if not self.file.has_writes or self.in_transaction:
@@ -347,7 +339,7 @@ class Activation:
         def was_done(_result: Any, error: BaseException | None) -> None:
             self.committing = False
             if error is not None:
-                self._break(error)
+                self.break_down(error)
                 return
             self.gate.committed_to(self.file.committed, safe=self.file.safe if self.gate.durable else self.file.committed)
             self._drain()
@@ -363,9 +355,7 @@ class Activation:
         """Undo what the running turn, or the open transaction, wrote; in memory too."""
         self.file.rollback()
         self.fields.roll_back()
-        self.ledger.rolled_back()
-        if self.turn is not None:
-            self.turn.nodes = None  # what it asked of others was part of it
+        self.ledger.rolled_back()  # what it asked of others was part of it
 
     @property
     def in_transaction(self) -> bool:
@@ -379,7 +369,7 @@ class Activation:
             def was_committed(_number: Any, error: BaseException | None) -> None:
                 self.committing = False
                 if error is not None:
-                    self._break(error)
+                    self.break_down(error)
                     return
                 self.fields.committed()
                 self.host.file_opened(self)
@@ -393,7 +383,7 @@ class Activation:
         try:
             file.commit()
         except StorageError as error:
-            self._break(error)
+            self.break_down(error)
             return
         self.fields.committed()
         self.request_sync()
@@ -422,7 +412,7 @@ class Activation:
         try:
             done = action()
         except BaseException as error:  # as in end_turn
-            self._break(error)
+            self.break_down(error)
             return
         if self.file.has_writes:
             self._commit(done or _nothing)
@@ -431,8 +421,11 @@ class Activation:
 
     # -- the end ------------------------------------------------------------------------------------------------
 
-    def _break(self, error: BaseException) -> None:
-        """The activation ends here: nothing after the last safe commit may be seen."""
+    def break_down(self, error: BaseException, *, wakes_again: bool = True) -> None:
+        """The activation ends here: nothing after the last safe commit may be seen.
+
+        What it has still to do wakes it again in a moment, unless only other code could help.
+        """
         if self.state is State.ENDED:
             return
         self.state = State.ENDED
@@ -444,21 +437,21 @@ class Activation:
         calls, self.queue = self.queue, deque()
         for call in calls:
             call.reject_error(error)
-        self.host.run_in_worker(self.file.discard, lambda _r, e: self.host.activation_ended(self, e or error))
+        self.host.run_in_worker(self.file.discard, lambda _r, e: self.host.activation_ended(self, e or (error if wakes_again else None)))
 
     def abort(self, error: BaseException) -> None:
         """Reset the entity: uncommitted writes are dropped, everyone waiting gets `error`."""
         if self.turn is not None:
             self.abort_error = error
         else:
-            self._break(error)
+            self.break_down(error)
 
     def abort_now(self, error: BaseException) -> None:
         """A sync failed: the activation ends, whatever it is doing."""
         if self.turn is not None:
             self.abort_error = error
         else:
-            self._break(error)
+            self.break_down(error)
 
     def leave(self) -> None:
         """The host stops while this entity is busy: what is committed stays, the rest is finished by the next owner."""
@@ -514,7 +507,7 @@ class Activation:
         try:
             self.file.commit()
         except StorageError as error:
-            self._break(error)
+            self.break_down(error)
             return
         self.fields.committed()
         self._index_then_close(index, due)

@@ -252,7 +252,9 @@ class FieldStore:
             if before is None and name not in self.dirty and data == codec.encode(self._specs[name].make_default()):
                 continue
             if not is_scalar(value):
-                self._specs[name].validate(value)
+                data = self._fit(name, value, data)
+                if data == before:
+                    continue
             if len(data) > FIELD_SIZE_BYTES_MAX:
                 raise FieldTooLarge(
                     f"field '{name}' of {self.where} is {len(data)} bytes, over {FIELD_SIZE_BYTES_MAX}: "
@@ -263,6 +265,16 @@ class FieldStore:
             self.pending[name] = data
         self.dirty.clear()
         return changed
+
+    def _fit(self, name: str, value: Any, data: bytes) -> bytes:
+        """Validate a container that was changed in place; what pydantic converts in it is converted there."""
+        fitting = self._specs[name].validate(value)
+        if fitting is value:
+            return data
+        fitted = codec.encode(fitting)
+        if fitted != data and not refill(value, fitting):
+            self.values[name] = fitting
+        return fitted
 
     def committed(self) -> None:
         """The flushed bytes are in the file now."""

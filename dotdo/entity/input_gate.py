@@ -60,6 +60,7 @@ class Transaction:
         self._activation = activation
         self._hold: Hold | None = None
         self._pending: dict[str, bytes] | None = None
+        self._calls: Any = None
 
     async def __aenter__(self) -> Transaction:
         activation = self._activation
@@ -68,6 +69,7 @@ class Transaction:
             activation.flush_fields()
             activation.file.savepoint()
             self._pending = dict(activation.fields.pending)
+            self._calls = activation.ledger.caller.mark()
             return self
         await EndOfTurn()
         self._hold = _shut(activation, task, transaction=True)
@@ -89,6 +91,7 @@ class Transaction:
             else:
                 activation.file.rollback_to()
                 activation.fields.roll_back_to(self._pending)
+                activation.ledger.caller.undo(self._calls)
             return
         hold = self._hold
         assert hold is not None

@@ -57,6 +57,9 @@ class NounOptions:
         limit = values.get("max_queue")
         if limit is not None and (type(limit) is not int or limit < 1):
             raise DefinitionError(f"class {class_name}: max_queue={limit!r}; it must be a whole number, at least 1")
+        version = values.get("version", 1)
+        if type(version) is not int or version < 1:
+            raise DefinitionError(f"class {class_name}: version={version!r}; it must be a whole number, at least 1")
         if isinstance(values.get("index"), str):
             raise DefinitionError(f"class {class_name}: index={values['index']!r} is a string; write a tuple of field names")
         if "index" in values:
@@ -147,6 +150,9 @@ class NounSpec:
         self.members = self._members(reserved)
         self.setup: Callable[[Any], Any] | None = getattr(cls, "setup", None)
         self.alarm: Callable[..., Any] | None = getattr(cls, "alarm", None)
+        self.migrate: Callable[[Any, dict[str, Any], int], Any] | None = getattr(cls, "migrate", None)
+        if inspect.iscoroutinefunction(self.migrate):
+            raise DefinitionError(f"{cls.__name__}.migrate is a coroutine: it is a plain function of the stored fields, write `def`")
         self._sources: dict[str, bytes] = {}
 
     def _members(self, reserved: frozenset[str]) -> Members:

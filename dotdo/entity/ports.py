@@ -58,6 +58,16 @@ class EntityHost(Protocol):
         """The activation went from idle to busy or back; its idle clock starts again."""
 
 
+class TransactionCalls(Protocol):
+    """Calls made in a transaction leave with its commit, or never."""
+
+    def mark(self) -> Any:
+        """Where an inner transaction begins."""
+
+    def undo(self, mark: Any) -> None:
+        """It is undone, with the calls made since."""
+
+
 class Ledger(Protocol):
     """The durable side of an entity: its calls, their journals, the outbox."""
 
@@ -73,6 +83,10 @@ class Ledger(Protocol):
     def turn_begins(self, turn: Turn, task: EntityTask) -> None:
         """A turn of a call: is it on record?"""
 
+    @property
+    def caller(self) -> TransactionCalls:
+        """What knows of the calls made in a transaction."""
+
     def rolled_back(self) -> None:
         """The transaction that was being put together is undone, with the messages in it."""
 
@@ -87,6 +101,10 @@ class Ledger(Protocol):
 
     def fail_all(self, error: BaseException) -> None:
         """The activation broke: everyone waiting gets the error, every coroutine is dropped."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """The arguments of calls that are accepted and neither answered nor parked."""
 
     @property
     def is_idle(self) -> bool:

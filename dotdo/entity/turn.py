@@ -41,6 +41,8 @@ class Branch:
     attempt runs its turns anew; `call_path` does not, because a call must keep its id over all attempts.
     """
 
+    ATTEMPTS_MAX = 1000
+
     __slots__ = ("_calls", "_children", "_ids", "attempt", "call_path", "in_step", "passed", "path", "since")
 
     def __init__(self, path: str, *, call_path: str | None = None, in_step: bool = False) -> None:
@@ -48,6 +50,8 @@ class Branch:
         self.call_path = path if call_path is None else call_path
         self.in_step = in_step
         self.attempt = 1
+        """Grows with every attempt of this branch, over all attempts of what it is part of: a callee that failed for an
+        earlier number tries again for a later one."""
         self.passed = 0
         self.since = 0
         self._children = 0
@@ -61,6 +65,10 @@ class Branch:
         branch = Branch(f"{self.path}.{n}", call_path=f"{self.call_path}.{n}", in_step=self.in_step)
         branch.attempt = self.attempt
         return branch
+
+    def attempt_within(self, number: int) -> int:
+        """The attempt of a body begun in this branch for the time `number`."""
+        return min((self.attempt - 1) * self.ATTEMPTS_MAX + number, 2**62)  # it travels as a number of 64 bits
 
     def next_call(self) -> str:
         """The ordinal of the next call this branch makes, as part of its derived id."""

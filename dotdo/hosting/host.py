@@ -439,7 +439,10 @@ class Host:
             else:
                 self._threadsafe(finish, result, None)
 
-        self._workers.submit(work)
+        try:
+            self._workers.submit(work)
+        except RuntimeError:  # the interpreter is ending and takes no jobs any more: what must be written is written here
+            work()
 
     def _threadsafe(self, callback: Callable[..., None], *args: Any) -> None:
         try:

@@ -7,17 +7,12 @@ connection, in a transaction begun at the first use; the buffered writes join it
 Commits are made with synchronous=OFF: they are in the page cache and survive a killed process. `sync` makes them survive
 a power cut: the -wal's content, and with a new -wal the folder's names. (NORMAL differs in two things only: it syncs a
 new -wal's header by itself, which costs a new entity two syncs more and protects nothing that `sync` does not, since a
--wal always begins at length zero here; and it syncs around a checkpoint, so `_checkpoint` switches it on.) A commit whose sync failed is still in the -wal and would be read back, so the file remembers how
-long the -wal was at the last commit that a good sync covered, and `discard` cuts back to it. Lengths are SQLite's own count
-of frames, and can be trusted because only a commit adds frames (cache_spill is off) and only `checkpoint` and `close` take
-them away, all at once.
-
-A -wal that grows is lengthened by zeros ahead of its frames. A sync of bytes that only overwrite costs half of one that
-must make a new length safe as well, and zeros are no frames: recovery stops there, as it does at the end.
+-wal always begins at length zero here; and it syncs around a checkpoint, so `_checkpoint` switches it on.) After a failed
+commit or sync `discard` cuts the -wal back to the last safe commit; how long it was then, `dotdo.storage.wal` knows.
 
 SQLite's exclusive lock and the shard's epoch (in `user_version`) keep a second owner out. One connection of one SQLite
 library opens the file; nothing else in the process may open or close it, because closing any descriptor of a file drops
-the process's locks on it. The descriptor kept here is of the -wal, which bears no locks.
+the process's locks on it.
 
 A close without `close()` (a lost reference, the end of the process) leaves file and -wal as a kill would.
 """
@@ -27,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,17 +33,14 @@ from dotdo.storage import disk as disks
 from dotdo.storage import forks
 from dotdo.storage.authorizer import Authorizer
 from dotdo.storage.paths import LongPath
-from dotdo.storage.template import APPLICATION_ID, PAGE_SIZE, template
+from dotdo.storage.template import APPLICATION_ID, template
+from dotdo.storage.wal import Wal
 
 CACHE_PAGES = 64
 STATEMENTS_CACHED_MAX = 32
 WAL_BYTES_MAX = 4 * 1024 * 1024
 """A -wal longer than this wants a checkpoint at the next quiet moment."""
 
-WRITE_AHEAD_FROM_BYTES, WRITE_AHEAD_BYTES, WRITE_AHEAD_BYTES_MAX, _AHEAD_LOW_BYTES = 8 * 1024, 64 * 1024, 1024 * 1024, 16 * 1024
-"""Zeros go ahead of a -wal that is this long already, so many at first and at most, and again when so few are left."""
-
-_WAL_HEADER_BYTES, _FRAME_BYTES = 32, 24 + PAGE_SIZE
 _TABLE_NAME = re.compile(r"(?:CREATE TABLE|INDEX)(?: IF NOT EXISTS)? (_do_\w+)")
 # The mark in the comment keeps user SQL from sharing these statements in the cache: see `authorizer`.
 _BEGIN, _COMMIT, _ROLLBACK = "BEGIN --_do_", "COMMIT --_do_", "ROLLBACK --_do_"
@@ -77,29 +68,17 @@ class EntityFile:
         self.safe = 0
         self.is_broken = False
         self._disk = disk
-        self._wal_path = f"{path}-wal"
+        self._wal = Wal(path, disk)
         self._connection: apsw.Connection | None = None
         self._execute: Callable[..., apsw.Cursor] | None = None
         self._authorizer = Authorizer()
         self._batch: list[tuple[str, tuple[Any, ...]]] = []
+        self._first: list[tuple[str, tuple[Any, ...]]] = []
         self._tables: set[str] = set()
         self._fresh_tables: set[str] = set()
         self._savepoints: list[tuple[int, set[str]]] = []
         self._is_begun = False
         self._epoch_written = False
-        self._wal_descriptor = -1
-        self._mark = (0, 0)
-        """The last commit, and how long the -wal was after it; one tuple, so that a sync on a thread reads both at once."""
-        self._safe_wal_bytes = 0
-        self._left_wal_bytes = -1
-        """How long the -wal was, all of it safe, when `close` left it; -1 if it did not."""
-        self._frames = 0
-        self._wal_end = 0
-        """How long the -wal's file is, frames and zeros."""
-        self._sync_lock = threading.Lock()
-        """Held by a sync, so that the descriptor is not closed under it."""
-        self._is_named = False
-        """True when the names of the file and its -wal are safe in their folder."""
         self._exists: bool | None = None
 
     def __repr__(self) -> str:
@@ -140,7 +119,7 @@ class EntityFile:
         folder = self.path.parent
         self._disk.make_folder(folder)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._wal_path)  # of a deleted namesake: SQLite would replay it into the new file
+            os.unlink(self._wal.path)  # of a deleted namesake: SQLite would replay it into the new file
             self._disk.sync_folder(folder)
         if isinstance(self.path, LongPath):
             self._disk.create(self.path.id_path, self.path.entity_id.encode())
@@ -164,12 +143,14 @@ class EntityFile:
             self._tables = {"_do_fields"}
         else:
             self._examine(connection)
-        connection.set_wal_hook(self._frames_now)
+        connection.set_wal_hook(self._wal.frames_now)
         self._authorizer.limit(connection)
         connection.authorizer = self._authorizer
         self._execute = connection.cursor().execute
         if not is_new:
-            self._adopt_wal(connection)
+            frames, _ = connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_NOOP)
+            self._wal.adopt(self.committed, frames)
+            self.safe = self.committed
         forks.watch(self)
 
     def _examine(self, connection: apsw.Connection) -> None:
@@ -185,35 +166,6 @@ class EntityFile:
         self._epoch_written = stored == self.epoch
         names = execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB '_do_*'").fetchall()
         self._tables = {str(name) for (name,) in names}
-
-    def _adopt_wal(self, connection: apsw.Connection) -> None:
-        """Make a -wal that was left behind safe, and cut the torn end that recovery did not take."""
-        frames, _ = connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_NOOP)
-        length = _WAL_HEADER_BYTES + frames * _FRAME_BYTES if frames > 0 else 0
-        if length:
-            self._open_wal()
-            os.ftruncate(self._wal_descriptor, length)
-            if length != self._left_wal_bytes:
-                self._disk.sync_data(self._wal_descriptor)
-                self._disk.sync_folder(self.path.parent)
-        self._left_wal_bytes = -1
-        self._is_named = length > 0
-        self._safe_wal_bytes = self._wal_end = length
-        self._frames = max(frames, 0)
-        self._mark = (self.committed, length)
-        self.safe = self.committed
-
-    def _frames_now(self, _connection: Any, _name: str, frames: int) -> int:
-        """SQLite has committed and says how many frames the -wal holds."""
-        self._frames = frames
-        return 0
-
-    def _write_ahead(self, length: int) -> None:
-        """Keep zeros ahead of a -wal that grows; on the thread that commits, because SQLite writes there too."""
-        start = max(length, self._wal_end)
-        self._wal_end = start + min(max(length, WRITE_AHEAD_BYTES), WRITE_AHEAD_BYTES_MAX)
-        with contextlib.suppress(OSError):  # a full disk: the frames themselves may still fit
-            self._disk.write_zeros(self._wal_descriptor, start, self._wal_end)
 
     def close(self, *, checkpoint: bool = True) -> None:
         """Make everything safe and close. Blocks. Raises StorageError, the file cut back to its last safe commit then.
@@ -233,7 +185,7 @@ class EntityFile:
             else:
                 if self.durability == "full":
                     self.sync()
-                self._left_wal_bytes = self._mark[1]
+                self._wal.left()
         except (apsw.Error, OSError, StorageError) as error:
             self.discard()
             raise self._trouble("cannot be checkpointed", error) from error
@@ -241,7 +193,7 @@ class EntityFile:
 
     @property
     def wants_checkpoint(self) -> bool:
-        return self._mark[1] > WAL_BYTES_MAX
+        return self._wal.length > WAL_BYTES_MAX
 
     def checkpoint(self) -> None:
         """Empty a long -wal; everything is safe after it. Blocks; the entity is held. Raises StorageError."""
@@ -259,15 +211,12 @@ class EntityFile:
     def _checkpoint(self, connection: apsw.Connection) -> None:
         if self.is_broken:
             raise StorageError(f"{self.path} failed before")
-        with self._sync_lock:
+        with self._wal.lock:
             connection.execute("PRAGMA synchronous=NORMAL --_do_")
             connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_TRUNCATE)
             connection.execute("PRAGMA synchronous=OFF --_do_")
-            if not self._is_named:
-                self._disk.sync_folder(self.path.parent)
-                self._is_named = True
-            self._safe_wal_bytes = self._frames = self._wal_end = 0
-            self._mark = (self.committed, 0)
+            self._wal.make_named()
+            self._wal.emptied(self.committed)
             self.safe = self.committed
 
     def _end_live(self, connection: apsw.Connection) -> None:
@@ -287,28 +236,14 @@ class EntityFile:
         self._drop_connection()
         if not was_open:
             return
-        keep = self._safe_wal_bytes if self.durability == "full" else self._mark[1]
+        keep = self._wal.safe_bytes if self.durability == "full" else self._wal.length
         try:
-            self._cut_wal(keep)
+            self._wal.cut(keep)
         except OSError as error:
             raise self._trouble("could not be brought back to its last safe state", error) from error
 
-    def _cut_wal(self, keep: int) -> None:
-        try:
-            descriptor = os.open(self._wal_path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            if keep:
-                raise
-            return
-        try:
-            if os.lseek(descriptor, 0, os.SEEK_END) > keep:
-                os.ftruncate(descriptor, keep)
-                self._disk.sync_data(descriptor)
-        finally:
-            os.close(descriptor)
-
     def _drop_connection(self) -> None:
-        with self._sync_lock:
+        with self._wal.lock:
             connection, self._connection = self._connection, None
             self._execute = None
             self._is_begun = False
@@ -318,23 +253,16 @@ class EntityFile:
                 with contextlib.suppress(apsw.Error):  # what was safe stays so, what was not is cut or reported by the caller
                     connection.close()
                 forks.unwatch(self)
-            if self._wal_descriptor >= 0:
-                os.close(self._wal_descriptor)
-                self._wal_descriptor = -1
+            self._wal.close()
 
     def abandon(self) -> tuple[object | None, list[str]]:
         """For `forks`: this is a forked child, the file is not ours."""
         connection, self._connection = self._connection, None
         kept = (connection, self._execute)
         self._execute = None
-        self._wal_descriptor = -1
-        self._sync_lock = threading.Lock()
+        self._wal.abandon()
         self.is_broken = True
-        return kept, [str(self.path), self._wal_path]
-
-    def _open_wal(self) -> None:
-        if self._wal_descriptor < 0:
-            self._wal_descriptor = os.open(self._wal_path, os.O_RDWR | os.O_CLOEXEC)
+        return kept, [str(self.path), self._wal.path]
 
     def _trouble(self, what: str, error: BaseException) -> StorageError:
         if isinstance(error, StorageError):
@@ -348,6 +276,10 @@ class EntityFile:
     def add(self, sql: str, params: tuple[Any, ...] = ()) -> None:
         """Let the turn's transaction run this statement of the runtime."""
         self._batch.append((sql, params))
+
+    def with_first_commit(self, sql: str, params: tuple[Any, ...]) -> None:
+        """Let the next commit run this statement too, whenever it comes; alone it is no reason to commit."""
+        self._first.append((sql, params))
 
     def ensure_table(self, ddl: str) -> None:
         """Let the turn's transaction make this table if the file does not have it."""
@@ -404,18 +336,15 @@ class EntityFile:
                 self._is_begun = True
             if not self._epoch_written:
                 execute(f"PRAGMA user_version={self.epoch} --_do_")
+                for sql, params in self._first:
+                    execute(sql, params)
             for sql, params in batch:
                 execute(sql, params)
             if self._is_begun:
                 execute(_COMMIT)
                 self._is_begun = False
-            if self._wal_descriptor < 0:
-                self._open_wal()
             number = self.committed + 1
-            length = _WAL_HEADER_BYTES + self._frames * _FRAME_BYTES if self._frames else 0
-            self._mark = (number, length)
-            if length > WRITE_AHEAD_FROM_BYTES and length > self._wal_end - _AHEAD_LOW_BYTES and self.durability == "full":
-                self._write_ahead(length)
+            self._wal.committed(number, ahead=self.durability == "full")
         except (apsw.Error, OSError, StorageError) as error:
             self.is_broken = True
             raise self._trouble("could not commit", error) from error
@@ -447,22 +376,17 @@ class EntityFile:
 
     def sync(self) -> None:
         """Make every commit so far safe (fdatasync of the -wal). Blocks; may run on a thread beside commits. Raises StorageError."""
-        with self._sync_lock:
-            number, length = self._mark
-            if self.safe >= number:
+        wal = self._wal
+        with wal.lock:
+            if self.safe >= wal.mark[0]:
                 return
             if self.is_broken:
                 raise StorageError(f"{self.path} failed before: a later sync proves nothing")
             try:
-                self._disk.sync_data(self._wal_descriptor)
-                if not self._is_named:
-                    self._disk.sync_folder(self.path.parent)
-                    self._is_named = True
+                self.safe = wal.sync()
             except OSError as error:
                 self.is_broken = True
                 raise self._trouble("could not be synced", error) from error
-            self._safe_wal_bytes = length
-            self.safe = number
 
     # -- live use within a turn ---------------------------------------------------------------------------------
 
@@ -535,7 +459,7 @@ class EntityFile:
     def size_bytes(self) -> int:
         """Bytes on disk, the -wal included; 0 if there is no file."""
         total = 0
-        for path in (self.path, self._wal_path):
+        for path in (self.path, self._wal.path):
             with contextlib.suppress(FileNotFoundError):
                 total += os.stat(path).st_size
         return total
@@ -544,11 +468,11 @@ class EntityFile:
         """Remove the entity's file for good; its absence is safe on return. Blocks. Raises StorageError."""
         self._drop_connection()
         self._batch.clear()
-        self._epoch_written = self._is_named = False
+        self._epoch_written = False
         self._tables.clear()
-        self._mark, self._safe_wal_bytes, self.safe = (self.committed, 0), 0, self.committed
-        self._frames = self._wal_end = 0
-        paths = [str(self.path), self._wal_path]  # the file first: with it gone, the -wal is nobody's (see `_create`)
+        self._wal.removed(self.committed)
+        self.safe = self.committed
+        paths = [str(self.path), self._wal.path]  # the file first: with it gone, the -wal is nobody's (see `_create`)
         if isinstance(self.path, LongPath):
             paths.append(str(self.path.id_path))
         try:

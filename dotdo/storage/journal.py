@@ -159,6 +159,10 @@ def set_reply_to(file: File, run: str, reply_to: bytes) -> None:
     file.add("UPDATE _do_runs SET reply_to = ?2 WHERE id = ?1", (run, reply_to))
 
 
+def set_run_options(file: File, run: str, options: bytes) -> None:
+    file.add("UPDATE _do_runs SET options = ?2 WHERE id = ?1", (run, options))
+
+
 def end_run(file: File, run: str, status: str, outcome: bytes, ended: float, *, ok: bool) -> None:
     """The execution's outcome; its journal stays as history until retention takes it."""
     file.add(

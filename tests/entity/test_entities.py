@@ -285,3 +285,43 @@ async def test_a_busy_entitys_wal_is_emptied_when_it_grows_long(rt):
     assert activation.file.size_bytes() < 6 * 1024 * 1024
     await rt.crash()
     assert await Writing("w").write(1) == 1
+
+
+class Converting(DO):
+    counts: dict[str, int] = {}
+    rows: list[list[float]] = []
+
+    async def put(self, name: str, count: object) -> list:
+        counts = self.counts
+        counts[name] = count
+        await self.storage.sync()
+        return [counts[name], counts is self.counts]
+
+    async def add(self, row: list) -> list:
+        self.rows.append(row)
+        return self.rows
+
+
+async def test_what_pydantic_converts_in_a_container_is_stored_converted(rt):
+    assert await Converting("c").put("k", "5") == [5, True]
+    await Converting("c").add(["1", 2])
+    assert await Converting("c").rows == [[1.0, 2.0]]
+    await rt.crash()
+    assert await Converting("c").counts == {"k": 5}
+    assert [type(x) for x in (await Converting("c").rows)[0]] == [float, float]
+
+
+async def test_class_options_are_inherited_unless_given_anew():
+    class Base(DO, noun="OptionsBase", idle_timeout="5s", durability="normal", placement="dedicated", version=3):
+        pass
+
+    class Middle(Base, idle_timeout="7s"):
+        pass
+
+    class Last(Middle, durability=None, placement="shared"):
+        pass
+
+    options = Last._do_spec_.options
+    assert (options.idle_timeout_s, options.durability, options.placement, options.version) == (7.0, None, "shared", 3)
+    assert (Last._do_spec_.noun, Middle._do_spec_.noun) == ("Last", "Middle")
+    assert Middle._do_spec_.options.durability == "normal"

@@ -13,7 +13,7 @@ from dotdo.events.names import EventName, N, PatternIndex, matches, parse
 from dotdo.events.tense import is_event
 
 
-class Parcel(DO):
+class NamedParcel(DO):
     """A noun to scope names with."""
 
 
@@ -40,10 +40,10 @@ class Renamed(DO, noun="ShopParcel"):
         (N["*"].failed, "*.failed"),
         (N.Order["*"], "Order.*"),
         (N["*"]["*"], "*.*"),
-        (N[Parcel].sent, "Parcel.sent"),
+        (N[NamedParcel].sent, "NamedParcel.sent"),
         (N[Renamed].sent, "ShopParcel.sent"),
-        (N[Parcel("p1")].sent, "Parcel.sent@p1"),
-        (N[Parcel("a.b@c/d")].sent, "Parcel.sent@a.b@c/d"),
+        (N[NamedParcel("p1")].sent, "NamedParcel.sent@p1"),
+        (N[NamedParcel("a.b@c/d")].sent, "NamedParcel.sent@a.b@c/d"),
         (N[Renamed("p1")].sent, "ShopParcel.sent@p1"),
         (N.Order.count, "Order.count"),
         (N.Team.join, "Team.join"),
@@ -74,7 +74,7 @@ def test_a_name_is_interchangeable_with_its_text():
 
 
 @pytest.mark.feature(404)
-@pytest.mark.parametrize("name", [N.Order.created, N["*"].failed, N[Parcel("ü.1")].sent, N.approve])
+@pytest.mark.parametrize("name", [N.Order.created, N["*"].failed, N[NamedParcel("ü.1")].sent, N.approve])
 def test_a_name_travels(name):
     for travelled in (
         pickle.loads(pickle.dumps(name)),
@@ -131,9 +131,9 @@ def test_only_the_first_dot_splits(name, parts):
 
 
 def test_what_can_be_asked_of_a_name():
-    assert names.scope_of(N[Parcel("p1")].sent) == ("Parcel", "p1")
-    assert names.scope_of(N.Parcel.sent) is None
-    assert names.unscoped(N[Parcel("p1")].sent) == "Parcel.sent"
+    assert names.scope_of(N[NamedParcel("p1")].sent) == ("NamedParcel", "p1")
+    assert names.scope_of(N.NamedParcel.sent) is None
+    assert names.unscoped(N[NamedParcel("p1")].sent) == "NamedParcel.sent"
     assert names.is_signal("approve")
     assert not names.is_signal("Order.created")
     assert names.is_pattern("Order.*")

@@ -134,3 +134,35 @@ def test_bytes_cannot_name_a_class_of_another_kind_or_import_one():
     with pytest.raises(CodecError, match="not known"):
         codec.decode(forged)
     assert "antigravity" not in sys.modules
+
+
+def nested(depth: int, value: object, *, siblings: int = 0) -> object:
+    for level in range(depth):
+        value = [*range(siblings), value] if level % 2 else {"k": value, **{str(n): [n] for n in range(siblings)}}
+    return value
+
+
+@pytest.mark.parametrize("siblings", [0, 3, 300])
+@pytest.mark.parametrize("inside", [1, "x" * 5000, [b"\x91" * 200]])
+def test_lists_and_dicts_are_nested_64_deep_at_most_on_both_sides(siblings, inside):
+    deep = nested(62, inside, siblings=siblings)
+    assert codec.decode(codec.encode(deep)) == deep
+    too_deep = nested(70, inside, siblings=siblings)
+    with pytest.raises(CodecError, match="deeper than 64"):
+        codec.encode(too_deep)
+    with pytest.raises(CodecError, match="deeper than 64"):
+        codec.decode(msgpack.packb(too_deep))
+    with pytest.raises(CodecError, match="deeper than 64"):
+        codec.encode((too_deep,))
+    with pytest.raises(CodecError, match="deeper than 64"):
+        codec.decode(msgpack.packb(msgpack.ExtType(1, msgpack.packb([too_deep]))))
+
+
+def test_wide_values_are_not_taken_for_deep_ones():
+    for value in (
+        [[n] for n in range(500)],
+        {str(n): {"v": [n, 1.5]} for n in range(3000)},
+        "\u00e4\u2713" * 4000,
+        [n / 7 for n in range(900)],
+    ):
+        assert codec.decode(codec.encode(value)) == value

@@ -10,6 +10,7 @@ from dotdo.errors import StorageError
 from dotdo.storage import keyvalue, sql
 from dotdo.storage.entity_file import EntityFile
 from dotdo.storage.keyvalue import KeyValue
+from dotdo.storage.wal import Wal
 
 TABLE = "CREATE TABLE IF NOT EXISTS _do_things(name TEXT PRIMARY KEY) WITHOUT ROWID"
 
@@ -175,10 +176,10 @@ def test_closing_without_checkpoint_keeps_the_wal_as_the_sign_of_activity(make_f
 # -- failures ---------------------------------------------------------------------------------------------------
 
 
-class CutsNothing(EntityFile):
+class CutsNothing(Wal):
     """The fsyncgate trap: a failed commit is left in the -wal."""
 
-    def _cut_wal(self, keep):
+    def cut(self, keep):
         pass
 
 
@@ -209,8 +210,12 @@ def test_a_failed_sync_brings_the_entity_back_to_its_last_safe_commit(make_file,
 
 
 def test_the_check_of_failed_syncs_has_teeth(tmp_path, put, disk):
-    path = tmp_path / "o1.sqlite"
-    assert after_a_failed_sync(lambda disk: CutsNothing(path, disk=disk), disk, put) == b"2"
+    def make(disk):
+        file = EntityFile(tmp_path / "o1.sqlite", disk=disk)
+        file._wal = CutsNothing(file.path, disk)
+        return file
+
+    assert after_a_failed_sync(make, disk, put) == b"2"
 
 
 @pytest.mark.parametrize("writes_before_it_fails", [0, 1, 2, 3])

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from dotdo.errors import StorageError
-from dotdo.storage import entity_file
+from dotdo.storage import wal
 
 
 def wal_bytes(file) -> int:
@@ -18,11 +18,11 @@ def test_a_growing_wal_is_ahead_of_its_frames_and_a_short_one_is_not(make_file, 
     file = make_file()
     put(file, b"1")
     file.commit(sync=True)
-    assert wal_bytes(file) < entity_file.WRITE_AHEAD_FROM_BYTES
+    assert wal_bytes(file) < wal.WRITE_AHEAD_FROM_BYTES
     for number in range(20):
         put(file, b"%d" % number * 100)
         file.commit(sync=True)
-    assert wal_bytes(file) >= entity_file.WRITE_AHEAD_BYTES
+    assert wal_bytes(file) >= wal.WRITE_AHEAD_BYTES
 
 
 def test_a_failed_sync_cuts_back_to_the_last_safe_commit_behind_the_zeros(make_file, put, disk):
@@ -47,7 +47,7 @@ def test_a_wal_left_behind_is_read_to_its_last_frame(make_file, put):
         put(file, b"%d" % number)
         file.commit()
     file._drop_connection()
-    assert wal_bytes(file) > entity_file.WRITE_AHEAD_BYTES // 2
+    assert wal_bytes(file) > wal.WRITE_AHEAD_BYTES // 2
     again = make_file()
     again.open()
     assert again.load_fields() == {"n": b"39"}
