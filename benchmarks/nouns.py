@@ -1,4 +1,4 @@
-"""The entities that are measured: a counter, and a method of ten steps."""
+"""The entities that are measured: a counter, a method of ten steps, and who sends, hears and waits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 
-from dotdo import DO
+from dotdo import DO, Event, on
 
 STEPS = 10
 
@@ -62,3 +62,41 @@ class Flow(DO):
         while os.path.exists(hold):
             await asyncio.sleep(1)
         return STEPS // 2
+
+
+class Listener(DO):
+    """Hears events, and waits for them."""
+
+    heard: int = 0
+    late: float = 0.0
+
+    @on.Bench.happened
+    async def happened(self, event: Event) -> None:
+        self.heard += 1
+
+    async def wait(self, number: int) -> float:
+        """When the event came, in seconds since the epoch, its sender's time and ours one machine's."""
+        sent: float = (await self.wait_for("Bench.answered", match={"number": number}))["at"]
+        return time.time() - sent
+
+    async def nap(self, seconds: float) -> float:
+        """How late it woke, in seconds."""
+        started = time.time()
+        await self.sleep(seconds)
+        return time.time() - started - seconds
+
+    async def rest(self) -> None:
+        await self.sleep("30d")
+
+
+class Teller(DO):
+    """Sends events."""
+
+    async def tell(self, count: int) -> None:
+        for number in range(count):
+            self.send("Bench.happened", {"id": "ear", "number": number})
+            if number % 10 == 9:
+                await asyncio.sleep(0)
+
+    async def answer(self, number: int) -> None:
+        self.send("Bench.answered", {"number": number, "at": time.time()})

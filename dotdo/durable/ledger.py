@@ -35,13 +35,16 @@ if TYPE_CHECKING:
     from dotdo.rpc.server import IncomingCall
 
 
+_RANDOM = random.Random()  # noqa: S311  # jitter and ids, not secrets
+
+
 class Ledger:
     """The durable side of one activation."""
 
     def __init__(self, activation: Activation, host: LedgerHost) -> None:
         self.activation = activation
         self.host = host
-        self.rng = random.Random()  # noqa: S311  # jitter, not secrets
+        self.rng = _RANDOM
         self.runs = Runs()
         self.dormant = Dormant(self)
         self.outbox = Outbox(activation, host)

@@ -65,6 +65,9 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
                 self.storage.sql("INSERT OR IGNORE INTO subscribers(key, handler, pattern) VALUES(?, ?, ?)", *subscriber)
             self.storage.put("joined", True)
         self._reloaded = 0.0
+        # What there is to look for, at least: a look into an empty table costs as much as one that finds something.
+        self._shapes = {row["fields"] for row in self.storage.sql("SELECT DISTINCT fields FROM waits").all()}
+        self._has_subscribers = self.storage.sql("SELECT count(*) AS n FROM subscribers").one()["n"] > 0
 
     # -- publishing ---------------------------------------------------------------------------------------------
 
@@ -78,7 +81,8 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         self._number(event)
         for handler in handlers:
             self._deliver(handler, event, to)
-        await self._serve_subscribers(event)
+        if self._has_subscribers:
+            await self._serve_subscribers(event)
 
     async def ask(self, event: Event, to: str | None = None, due: float | None = None) -> Any:
         """`publish`, and give what the exact handlers answer.
@@ -159,6 +163,7 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
 
     async def subscribe(self, key: str, handler: str, pattern: str) -> None:
         """Let an entity's method get the events from now on."""
+        self._has_subscribers = True
         self.storage.sql("INSERT OR IGNORE INTO subscribers(key, handler, pattern) VALUES(?, ?, ?)", key, handler, pattern)
 
     async def unsubscribe(self, key: str, handler: str, pattern: str) -> None:
@@ -186,6 +191,7 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         """Register a wait and offer it the first event that matches since its execution began."""
         noun, entity_id, run, key = where
         fields = sorted(match)
+        self._shapes.add("\n".join(fields))
         self.storage.sql(
             "INSERT OR IGNORE INTO waits VALUES(?, ?, ?, ?, ?, ?, ?, 0, ?, ?, NULL)",
             wait, noun, entity_id, run, key, "\n".join(fields), codec.encode([match[f] for f in fields]), since, codec.encode(taken),
@@ -230,13 +236,13 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
             after = page[-1]["number"]
 
     def _offer_to_waits(self, number: int, event: Event) -> None:
-        for shape in self.storage.sql("SELECT DISTINCT fields FROM waits WHERE offered IS NULL").all():
-            fields = shape["fields"].split("\n") if shape["fields"] else []
+        for shape in list(self._shapes):
+            fields = shape.split("\n") if shape else []
             wanted = _projection(event, fields)
             if wanted is None:
                 continue
             sql = "SELECT * FROM waits WHERE fields = ? AND wanted = ? AND offered IS NULL"
-            for row in self.storage.sql(sql, shape["fields"], wanted).all():
+            for row in self.storage.sql(sql, shape, wanted).all():
                 self._offer(row, number, event)
 
     def _offer(self, row: Any, number: int, event: Event) -> None:
