@@ -21,6 +21,7 @@ from dotdo.durable import attempt, callbacks, step
 from dotdo.durable.retry import RetryPolicy
 from dotdo.durable.saga import Saga
 from dotdo.durable.waits import NO_DEFAULT
+from dotdo.durable_object import capabilities
 from dotdo.entity import input_gate
 from dotdo.entity.noun import HOOKS, NounOptions, NounSpec
 from dotdo.errors import Aborted, DefinitionError, Hibernated
@@ -260,6 +261,18 @@ class DO:
     def saga(self) -> Saga:
         """`async with self.saga() as saga: saga.add(fn, *args)`: undone newest first if the block fails."""
         return Saga(self._ledger)
+
+    # -- what layers above bring ------------------------------------------------------------------------------------
+
+    @property
+    def cascade(self) -> Any:
+        """`await self.cascade(task=..., tiers={...}, confidence_threshold=0.9)`: the cheapest tier that is sure enough."""
+        return capabilities.of(self, "cascade")
+
+    @property
+    def approval_flow(self) -> Any:
+        """`await self.approval_flow.request_approval(...)`: people decide, the execution is parked meanwhile."""
+        return capabilities.of(self, "approval_flow")
 
     # -- gates and life -------------------------------------------------------------------------------------------
 
