@@ -29,6 +29,7 @@ from dotdo.durable_object import DO
 from dotdo.errors import (
     CallIdConflict,
     CallTimeout,
+    CircuitOpen,
     CodecError,
     DataFolderInUse,
     DataFolderMissing,
@@ -69,6 +70,12 @@ from dotdo.events.sending import send
 from dotdo.events.subscriptions import Subscription
 from dotdo.events.waiting import wait_for
 from dotdo.nouns.dead_letters import DeadLetter, dead_letters
+from dotdo.resilience.breaker import CircuitBreaker
+from dotdo.resilience.bulkhead import Bulkhead
+from dotdo.resilience.caching import cache
+from dotdo.resilience.deadline import with_timeout
+from dotdo.resilience.limiter import RateLimiter
+from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
 from dotdo.rpc.stats import snapshot as stats
 
 __version__ = "0.1.0"
@@ -76,9 +83,12 @@ __version__ = "0.1.0"
 __all__ = [
     "DO",
     "AlarmInfo",
+    "Bulkhead",
     "CallIdConflict",
     "CallTimeout",
     "CallbackFailed",
+    "CircuitBreaker",
+    "CircuitOpen",
     "CodecError",
     "DataFolderInUse",
     "DataFolderMissing",
@@ -109,6 +119,7 @@ __all__ = [
     "Overloaded",
     "Permanent",
     "Quarantined",
+    "RateLimiter",
     "RemoteError",
     "ReplayDrift",
     "ReplayMismatch",
@@ -118,6 +129,7 @@ __all__ = [
     "Subscription",
     "WaitTimeout",
     "WouldDeadlock",
+    "cache",
     "complete",
     "current_event",
     "dead_letters",
@@ -127,7 +139,9 @@ __all__ = [
     "errors",
     "execution",
     "executions",
+    "exponential_backoff",
     "fail",
+    "fixed_backoff",
     "flush",
     "gather_limited",
     "get",
@@ -135,10 +149,12 @@ __all__ = [
     "hosts",
     "in_thread",
     "init",
+    "linear_backoff",
     "now",
     "on",
     "release",
     "result",
+    "retry",
     "send",
     "shutdown",
     "sleep",
@@ -149,4 +165,6 @@ __all__ = [
     "try_",
     "uuid4",
     "wait_for",
+    "with_retry",
+    "with_timeout",
 ]

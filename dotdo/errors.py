@@ -3,6 +3,7 @@
     DotdoError
       StepTimeout, WaitTimeout, CallTimeout     (each also the builtin TimeoutError)
       Overloaded                                too many calls wait; retryable at once elsewhere, later here
+      CircuitOpen                               a circuit breaker lets no call through; retryable later
       HostLost                                  the connection to a host ended; the runtime retries by itself
       OutcomeUnknown                            sent, and then no way is left to learn what became of it
       StorageError, CodecError, FieldNotSet, FieldTooLarge
@@ -60,6 +61,12 @@ class CallTimeout(DotdoError, TimeoutError):
 
 class Overloaded(DotdoError):
     """Too many calls wait already; this one was not started."""
+
+    retryable = True
+
+
+class CircuitOpen(DotdoError):
+    """A circuit breaker lets no call through for now; the call was not made."""
 
     retryable = True
 
