@@ -13,7 +13,7 @@ from dotdo import DO, CircuitBreaker, CircuitOpen, RetryPolicy, cache, on
 to_bank = CircuitBreaker("bank", threshold=3, timeout="1s")
 
 
-class Bank(DO):
+class LameBank(DO):
     is_down: bool = True
 
     async def charge(self, amount: int) -> str:
@@ -25,27 +25,27 @@ class Bank(DO):
         self.is_down = False
 
 
-class Shop(DO):
+class LampShop(DO):
     async def sell(self, product: str) -> str:
         price = await cache.get_or_set(cache.key("price", product), lambda: len(product), ttl="1h")
-        charge = await self.do(to_bank.execute, Bank("main").charge, price, retry=RetryPolicy(max_attempts=2, initial_delay="50ms"))
+        charge = await self.do(to_bank.execute, LameBank("main").charge, price, retry=RetryPolicy(max_attempts=2, initial_delay="50ms"))
         return f"{product}: {charge}"
 
 
 @on.Alert.send
-async def page_somebody(alert: dict) -> None:
+async def page_somebody(alert: dict[str, str]) -> None:
     print(f"alert: {alert['type']} of {alert['service']}: {alert['error']}")
 
 
 async def main() -> None:
     for shop in ("north", "south", "west"):
         try:
-            print(await Shop(shop).sell("lamp"))
+            print(await LampShop(shop).sell("lamp"))
         except (ConnectionError, CircuitOpen) as error:
             print(f"{shop}: {type(error).__name__}: {error}")
-    await Bank("main").repair()
+    await LameBank("main").repair()
     await asyncio.sleep(1.1)
-    print(await Shop("north").sell("lamp"))
+    print(await LampShop("north").sell("lamp"))
 
 
 if __name__ == "__main__":

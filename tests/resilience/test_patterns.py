@@ -21,7 +21,7 @@ async def alerted(data):
     alerts.append(data)
 
 
-class Bank(DO):
+class FragileBank(DO):
     is_down: bool = True
 
     async def charge(self, amount: int) -> int:
@@ -34,9 +34,9 @@ class Bank(DO):
         self.is_down = False
 
 
-class Shop(DO):
+class FragileShop(DO):
     async def pay(self, amount: int) -> int:
-        return await self.do(guarded.execute, Bank("b").charge, amount, retry=dotdo.RetryPolicy(max_attempts=2))
+        return await self.do(guarded.execute, FragileBank("b").charge, amount, retry=dotdo.RetryPolicy(max_attempts=2))
 
     async def pay_patiently(self) -> str:
         return await flaky(self.id)
@@ -70,20 +70,20 @@ async def flaky(name: str) -> str:
 async def test_a_named_breaker_is_shared_counts_attempts_of_steps_and_alerts_once(virtual):
     alerts.clear()
     asked.clear()
-    bank = Bank("b")
+    bank = FragileBank("b")
     for shop in ("s1", "s2"):
         with pytest.raises((ConnectionError, CircuitOpen)):
-            await Shop(shop).pay(5)
+            await FragileShop(shop).pay(5)
     assert len(asked) == 3  # four attempts in all, of which the fourth was refused
     with pytest.raises(CircuitOpen, match="Circuit breaker is open"):
-        await Shop("s3").pay(5)
+        await FragileShop("s3").pay(5)
     assert len(asked) == 3
     await virtual.crash()  # it is remembered
     assert await guarded.state() == "open"
     await bank.repair()
     await virtual.advance("61s")
     assert await guarded.state() == "half-open"
-    assert await Shop("s4").pay(7) == 7
+    assert await FragileShop("s4").pay(7) == 7
     assert await guarded.state() == "closed"
     await virtual.settle()
     assert [(alert["type"], alert["service"]) for alert in alerts] == [("circuit-breaker-open", "bank")]
@@ -169,7 +169,7 @@ async def test_whoever_is_cancelled_in_the_moment_of_its_turn_gives_its_room_bac
 
 @pytest.mark.feature(403)
 async def test_a_shared_rate_spaces_calls_and_its_waits_outlive_a_crash(virtual):
-    run = await dotdo.start(Shop("r").in_line, 4)
+    run = await dotdo.start(FragileShop("r").in_line, 4)
     await virtual.advance("15s")
     await virtual.crash()
     assert [round(moment) for moment in await run.result()] == [0, 10, 20, 30]
@@ -191,7 +191,7 @@ async def _twice() -> None:
 @pytest.mark.feature(359, 360)
 async def test_a_retried_function_is_a_step_in_an_execution(virtual):
     tried.clear()
-    run = await dotdo.start(Shop("patient").pay_patiently)
+    run = await dotdo.start(FragileShop("patient").pay_patiently)
     await virtual.advance("0.5s")
     assert tried == ["patient"]
     await virtual.crash()  # in the middle of the first delay
@@ -243,7 +243,7 @@ async def test_a_timeout_cancels_what_it_waited_for():
 
 async def test_a_timeout_inside_an_entity_goes_by_its_clock(virtual):
     with pytest.raises(TimeoutError):
-        await Shop("late").late()
+        await FragileShop("late").late()
 
 
 @pytest.mark.feature(398, 399)
@@ -264,7 +264,7 @@ async def test_the_cache_keeps_falsy_values_for_seconds(virtual):
 
 @pytest.mark.feature(398)
 async def test_a_look_into_the_cache_is_the_same_on_replay(virtual):
-    run = await dotdo.start(Shop("looks").look_up)
+    run = await dotdo.start(FragileShop("looks").look_up)
     await virtual.settle()
     await cache.set("rate", 2)
     await virtual.crash()
