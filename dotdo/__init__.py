@@ -4,7 +4,7 @@ Subclass `DO`; every `Order("o1")` is an entity: a single-threaded actor with it
 in the cluster, asleep on disk when nobody talks to it, and able to run code that survives a crash.
 """
 
-from dotdo import errors
+from dotdo import ai, errors
 from dotdo.application import (
     delete,
     entities,
@@ -27,6 +27,7 @@ from dotdo.durable.handle import CallbackFailed, Execution, ExecutionInfo, compl
 from dotdo.durable.retry import RetryPolicy
 from dotdo.durable_object import DO
 from dotdo.errors import (
+    BadAnswer,
     CallIdConflict,
     CallTimeout,
     CircuitOpen,
@@ -42,6 +43,7 @@ from dotdo.errors import (
     IdError,
     InsideTransaction,
     InvalidTransition,
+    ModelUnavailable,
     NoHandler,
     NoKey,
     NoSuchLetter,
@@ -83,6 +85,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DO",
     "AlarmInfo",
+    "BadAnswer",
     "Bulkhead",
     "CallIdConflict",
     "CallTimeout",
@@ -105,6 +108,7 @@ __all__ = [
     "IdError",
     "InsideTransaction",
     "InvalidTransition",
+    "ModelUnavailable",
     "N",
     "NoHandler",
     "NoKey",
@@ -129,6 +133,7 @@ __all__ = [
     "Subscription",
     "WaitTimeout",
     "WouldDeadlock",
+    "ai",
     "cache",
     "complete",
     "current_event",

@@ -81,6 +81,12 @@ def data_folder_from_environment() -> str | None:
     return os.environ.get("DOTDO_DATA")
 
 
+def ai_from_environment() -> tuple[str | None, str | None, str | None]:
+    """`DOTDO_AI_MODEL`, `DOTDO_AI_BASE_URL` and `DOTDO_AI_API_KEY`, each or None."""
+    model, base_url, api_key = (os.environ.get(f"DOTDO_AI_{name}") for name in ("MODEL", "BASE_URL", "API_KEY"))
+    return model, base_url, api_key
+
+
 def is_ci() -> bool:
     """True on a build machine."""
     return bool(os.environ.get("CI"))

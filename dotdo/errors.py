@@ -8,7 +8,10 @@
       OutcomeUnknown                            sent, and then no way is left to learn what became of it
       StorageError, CodecError, FieldNotSet, FieldTooLarge
       NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey, NotAllowed
-      ReplayDrift, ReplayMismatch, Permanent, ExecutionCancelled, ExecutionPaused
+      ReplayDrift, ReplayMismatch, ExecutionCancelled, ExecutionPaused
+      Permanent
+        ModelUnavailable                        no language model can be asked
+      BadAnswer                                 a language model's answer does not fit
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
       DefinitionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
@@ -131,6 +134,14 @@ class ReplayMismatch(DotdoError):
 
 class Permanent(DotdoError):
     """Raise it in a step to say that no retry can help."""
+
+
+class ModelUnavailable(Permanent):
+    """No language model is configured, or the one that is cannot be asked."""
+
+
+class BadAnswer(DotdoError):
+    """What a language model answered does not fit what it was asked for."""
 
 
 class ExecutionCancelled(DotdoError):

@@ -405,6 +405,11 @@ class Ledger:
         """True when every call is parked, or waits for another entity."""
         return self.outbox.is_empty and all(run.is_at_rest for run in self.runs.values())
 
+    @property
+    def waits_outside(self) -> bool:
+        """True when a call waits for something the runtime knows nothing of."""
+        return any(run.waits_outside for run in self.runs.values())
+
     def pin(self, awaitable: Any) -> None:
         """Keep the entity awake until `awaitable` is done."""
         self._pins.add(awaitable)

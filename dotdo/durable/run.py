@@ -463,6 +463,20 @@ class Run:
         )
 
     @property
+    def waits_outside(self) -> bool:
+        """True when a task waits for something the runtime knows nothing of: a socket, a thread, an event in memory."""
+        known = {operation.future for operation in self.operations.values()}
+        paths = [task.branch.path for task in self.tasks]
+        for task in self.tasks:
+            waits_for = task.waits_for
+            if waits_for is None or waits_for in known or isinstance(waits_for, EntityTask):
+                continue
+            prefix = f"{task.branch.path}."
+            if not any(path.startswith(prefix) for path in paths):
+                return True
+        return False
+
+    @property
     def until(self) -> float | None:
         """When the earliest parked operation is due."""
         times = [operation.until for operation in self.operations.values() if operation.until is not None]

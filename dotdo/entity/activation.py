@@ -476,6 +476,11 @@ class Activation:
             return True
         return self.state is State.ACTIVE and self.gate.is_open and not self.committing and self.turn is None and self.ledger.is_at_rest
 
+    @property
+    def waits_outside(self) -> bool:
+        """True when its code waits for something the runtime knows nothing of: a socket, a thread."""
+        return self.state is State.ACTIVE and self.ledger.waits_outside
+
     def host_log(self, message: str) -> None:
         """Say something about this entity in the host's log."""
         _log.warning("%s: %s", self.key, message)

@@ -114,6 +114,10 @@ class Ledger(Protocol):
     def is_at_rest(self) -> bool:
         """True when every call is parked, or waits for another entity."""
 
+    @property
+    def waits_outside(self) -> bool:
+        """True when a call waits for something the runtime knows nothing of."""
+
     def abandon(self) -> None:
         """Drop everything without telling anybody."""
 

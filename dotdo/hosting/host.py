@@ -565,6 +565,11 @@ class Host:
             and all(a.is_at_rest for a in self.activations.values())
         )
 
+    @property
+    def waits_outside(self) -> bool:
+        """True when the code of some entity waits for something the runtime knows nothing of."""
+        return any(a.waits_outside for a in self.activations.values())
+
     async def _control(self, call: IncomingCall) -> None:
         verb = call.path[0] if call.path else None
         handler = _CONTROLS.get(verb) if isinstance(verb, str) else None

@@ -1,7 +1,8 @@
 """`async with runtime(clock="virtual") as rt:`: a whole runtime on the test's own loop.
 
 The virtual clock stands still while anything can run. When nothing can and somebody waits for an answer, it jumps to the
-next timer, so a workflow that sleeps for days passes at once. `crash()` drops the host as SIGKILL would, without a byte
+next timer, so a workflow that sleeps for days passes at once. Code that waits for the outside world, a socket or a thread,
+is given a moment of real time first. `crash()` drops the host as SIGKILL would, without a byte
 more written, and starts another one on the same folder.
 """
 
@@ -30,6 +31,8 @@ from dotdo.rpc.client import Client
 from dotdo.storage.disk import REAL, Disk
 
 QUIET_PASSES = 5
+OUTSIDE_SECONDS = 0.1
+"""So long nothing must have run before the clock passes over code that waits for something outside the runtime."""
 
 
 class Runtime:
@@ -45,6 +48,7 @@ class Runtime:
         self._crash_step: str | None = None
         self._is_watching = False
         self._quiet = 0
+        self._moved_at = 0.0
         self._before: Any = None
         self._restarting: asyncio.Task[None] | None = None
         self.router = LocalRouter()
@@ -130,11 +134,18 @@ class Runtime:
         if turns != getattr(self, "_turns_seen", -1):
             self._turns_seen = turns
             self._quiet = 0
+            self._moved_at = self._loop.time()
         self._quiet += 1
         if self._quiet >= QUIET_PASSES:
+            if self._may_be_moved_from_outside(self._moved_at):
+                self._loop.call_later(0.0005, self._look)
+                return
             self._quiet = 0
             self._jump()
         self._loop.call_soon(self._look)
+
+    def _may_be_moved_from_outside(self, moved_at: float) -> bool:
+        return self._loop.time() < moved_at + OUTSIDE_SECONDS and self.host.waits_outside
 
     def _jump(self) -> None:
         assert isinstance(self.clock, VirtualClock)
@@ -159,16 +170,16 @@ class Runtime:
     async def settle(self) -> None:
         """Wait until nothing can run before the clock moves."""
         quiet = 0
-        turns = -1
-        while quiet < QUIET_PASSES:
+        turns, moved_at = -1, self._loop.time()
+        while quiet < QUIET_PASSES or self._may_be_moved_from_outside(moved_at):
             if self._restarting is not None:
                 await self._restarting
-            await asyncio.sleep(0 if self.host.is_quiet else 0.0005)
+            await asyncio.sleep(0 if self.host.is_quiet and quiet < QUIET_PASSES else 0.0005)
             if self.host.is_quiet and turns == self.host.turns_run:
                 quiet += 1
             else:
                 quiet = 0
-                turns = self.host.turns_run
+                turns, moved_at = self.host.turns_run, self._loop.time()
 
     # -- crashes ------------------------------------------------------------------------------------------------
 
