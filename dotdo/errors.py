@@ -3,6 +3,7 @@
     DotdoError
       StepTimeout, WaitTimeout, CallTimeout     (each also the builtin TimeoutError)
       Overloaded                                too many calls wait; retryable at once elsewhere, later here
+      OutOfOrder                                a message came before one that was sent earlier; it is sent again
       CircuitOpen                               a circuit breaker lets no call through; retryable later
       HostLost                                  the connection to a host ended; the runtime retries by itself
       OutcomeUnknown                            sent, and then no way is left to learn what became of it
@@ -64,6 +65,12 @@ class CallTimeout(DotdoError, TimeoutError):
 
 class Overloaded(DotdoError):
     """Too many calls wait already; this one was not started."""
+
+    retryable = True
+
+
+class OutOfOrder(DotdoError):
+    """A message of an outbox came before one that was sent earlier; the runtime sends both again."""
 
     retryable = True
 

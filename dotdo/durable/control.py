@@ -325,19 +325,13 @@ def _after(ledger: Ledger, call: IncomingCall) -> None:
 
 def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
     """The outcome of a call that this entity made and that parked; it came through the callee's outbox."""
-    options = call.options or {}
-    sender, number = options["sender"], options["number"]
-    file = ledger.activation.file
-    if journal.last_from(file, sender) >= number:
-        call.ack()
-        return
-    for run in ledger.runs.values():
-        for operation in list(run.operations.values()):
-            if isinstance(operation, CallOperation) and operation.node.call_id == call_id:
-                operation.caller.answered(operation.node, ok, blob)
 
-    def take() -> Callable[[], None]:
-        journal.take(file, sender, number)
+    def keep() -> Callable[[], None]:
+        for run in ledger.runs.values():
+            for operation in list(run.operations.values()):
+                if isinstance(operation, CallOperation) and operation.node.call_id == call_id:
+                    operation.caller.answered(operation.node, ok, blob)
+        file = ledger.activation.file
         woken = [row.id for row in ledger.dormant.rows.values() if _waits_for(ledger, row, call_id)]
         for run_id in woken:
             journal.set_status(file, run_id, "running")
@@ -345,11 +339,10 @@ def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: byt
         def wake() -> None:
             for run_id in woken:
                 ledger.dormant.wake(run_id)
-            ledger.activation.gate.when_safe(lambda error: None if error else call.ack())
 
         return wake
 
-    ledger.activation.exclusively(take)
+    ledger.inbox.take(call, keep)
 
 
 def _waits_for(ledger: Ledger, row: RunRow, call_id: str) -> bool:

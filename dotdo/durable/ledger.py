@@ -16,6 +16,7 @@ from dotdo.durable.alarm import Alarm
 from dotdo.durable.calls import EntityCaller
 from dotdo.durable.deliveries import Deliveries
 from dotdo.durable.dormant import Dormant
+from dotdo.durable.inbox import Inbox
 from dotdo.durable.outbox import Outbox
 from dotdo.durable.run import Run
 from dotdo.durable.runs import Runs
@@ -48,6 +49,7 @@ class Ledger:
         self.runs = Runs()
         self.dormant = Dormant(self)
         self.outbox = Outbox(activation, host)
+        self.inbox = Inbox(activation)
         self.caller = EntityCaller(self)
         self.alarm = Alarm(self)
         self.deliveries = Deliveries(self)
@@ -72,7 +74,7 @@ class Ledger:
             component.load()
 
     def wake(self) -> None:
-        self.outbox.send_all(repeat=True)
+        self.outbox.send_all()
         self.dormant.wake_movable()
         for component in self._components:
             component.wake()
@@ -84,6 +86,8 @@ class Ledger:
         try:
             path = call.path
             head = path[0]
+            if call.is_message and not self.inbox.is_next(call):
+                return
             if head == "!":
                 control.answer(self, call)
             elif call.payload is None or len(path) != 1 or not isinstance(head, str):
@@ -107,6 +111,8 @@ class Ledger:
         run.started_at = activation.used_at
         if call.is_repeat:
             run.is_repeat = True
+        if call.is_oneway:
+            run.owes_receipt = True
         if call.is_explicit:
             run.what = repeats.what_of(method, call.payload)
         options = call.options
@@ -140,7 +146,7 @@ class Ledger:
         A call that comes alone is never too large: it would be refused for ever.
         """
         runs, activation = self.runs, self.activation
-        if activation.key in call.chain:
+        if activation.key in call.chain or call.is_message:
             return False
         if runs.waiting >= self._queue_max:
             call.reject_error(activation.overloaded(self._queue_max))
@@ -212,9 +218,12 @@ class Ledger:
                 run.begin_journal()
             if wrote and run.is_journaled:
                 run.add_row(Kind.TURN, "")
-        if run.announce is not None and run.is_journaled:
-            turn.then(run.announce)
-            run.announce = None
+        if run.is_journaled:
+            if run.announce is not None:
+                turn.then(run.announce)
+                run.announce = None
+            if run.owes_receipt and not run.is_over:
+                turn.then(run.acknowledge)
         return ending, outcome
 
     def turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
@@ -323,7 +332,7 @@ class Ledger:
 
     @property
     def is_idle(self) -> bool:
-        return not self._pins and self.outbox.is_empty and all(run.is_parked for run in self.runs.values())
+        return not self._pins and self.outbox.is_at_rest and all(run.is_parked for run in self.runs.values())
 
     def shelve_parked(self, before: float) -> None:
         self.dormant.shelve_parked(before)
@@ -340,7 +349,9 @@ class Ledger:
         self.runs.clear()
         for component in self._components:
             times += component.due_times()
+        times += self.outbox.due_times()
         self._cancel_timers()
+        self.outbox.stop()
         self.outbox.forget_acked()
         self._retain()
         return min(times) if times else None
@@ -379,6 +390,7 @@ class Ledger:
     def fail_all(self, error: BaseException) -> None:
         self._cancel_timers()
         self.outbox.stop()
+        self.inbox.fail(error)
         for run in list(self.runs.values()):
             callers, run.callers = run.callers, []
             self.dormant.drop(run)
@@ -397,13 +409,13 @@ class Ledger:
         dropping.drop(self.activation, list(self.activation.tasks))
 
     def let_go(self) -> None:
-        for part in ("caller", "dormant", "alarm", "deliveries", "outbox", "extensions", "own_executions", "_components"):
+        for part in ("caller", "dormant", "alarm", "deliveries", "outbox", "inbox", "extensions", "own_executions", "_components"):
             self.__dict__.pop(part, None)
 
     @property
     def is_at_rest(self) -> bool:
         """True when every call is parked, or waits for another entity."""
-        return self.outbox.is_empty and all(run.is_at_rest for run in self.runs.values())
+        return self.outbox.is_at_rest and all(run.is_at_rest for run in self.runs.values())
 
     @property
     def waits_outside(self) -> bool:

@@ -40,6 +40,8 @@ class Run:
     # What most calls never touch lives on the class, and on the instance only once it differs.
     caller_key: tuple[str, int] | None = None
     sender: tuple[str, int] | None = None
+    owes_receipt = False
+    """Somebody only wants to know that it will be finished."""
     is_repeat = False
     is_internal = False
     is_journaled = False
@@ -402,6 +404,14 @@ class Run:
         else:
             gate.when_safe(lambda error: self._answer(error, blob, ok))
 
+    def acknowledge(self) -> None:
+        """It is an execution now, and will be finished: whoever only wants to know that need not wait for its end."""
+        self.owes_receipt = False
+        senders = [call for call in self.callers if call.is_oneway]
+        if senders:
+            self.callers = [call for call in self.callers if not call.is_oneway]
+            self.activation.gate.when_safe(lambda error: _acknowledge(senders, error))
+
     def _answer(self, error: BaseException | None, blob: bytes, ok: bool) -> None:  # as above
         callers, self.callers = self.callers, []
         for call in callers:
@@ -489,3 +499,11 @@ class Run:
     def may_be_parked(self) -> None:
         """An operation parked: tell entity callers once, and let the entity become idle."""
         self.ledger.dormant.may_be_parked(self)
+
+
+def _acknowledge(senders: list[IncomingCall], error: BaseException | None) -> None:
+    for call in senders:
+        if error is None:
+            call.ack()
+        else:
+            call.reject_error(error)

@@ -151,12 +151,12 @@ class Activation:
             )
             return
         limit = self.spec.options.max_queue or self.host.settings.max_queue
-        if len(self.queue) >= limit and self.key not in call.chain:
+        if len(self.queue) >= limit and not call.is_message and self.key not in call.chain:
             call.reject_error(self.overloaded(limit))
             return
         size = len(call.payload or b"")
         waiting = self.queue_bytes + self.ledger.waiting_bytes
-        if waiting and waiting + size > self.host.settings.max_queue_bytes and self.key not in call.chain:
+        if waiting and waiting + size > self.host.settings.max_queue_bytes and not call.is_message and self.key not in call.chain:
             call.reject_error(self.overloaded_bytes())
             return
         self.queue_bytes += size
@@ -463,11 +463,11 @@ class Activation:
             call.reject_error(self.error)
         self.host.run_in_worker(lambda: self.file.close(checkpoint=False), lambda _r, _e: self.host.activation_ended(self, None))
 
-    def vanish(self) -> None:
-        """As if the process had been killed: not a byte more is written."""
+    def vanish(self) -> Callable[[], None]:
+        """As if the process had been killed: not a byte more is written. What is returned lets go of the file's locks."""
         self.state = State.ENDED
         self.ledger.abandon()
-        self.file.abandon()
+        return self.file.vanish()
 
     @property
     def is_at_rest(self) -> bool:

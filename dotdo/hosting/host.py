@@ -77,6 +77,9 @@ class LocalCall(IncomingCall):
     def reject(self, blob: bytes) -> None:
         self._receiver.replied(frames.ACK if self.is_oneway else frames.REJECT, blob)
 
+    def refuse(self, blob: bytes) -> None:
+        self._receiver.replied(frames.REJECT, blob)
+
     def ack(self) -> None:
         self._receiver.replied(frames.ACK, None)
 
@@ -146,6 +149,7 @@ class Host:
         self._stopped: asyncio.Future[None] | None = None
         self._by_gate: dict[int, Activation] = {}
         self._factory_before: Any = None
+        self._left_open: list[Callable[[], None]] = []
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -256,7 +260,7 @@ class Host:
         for activation in list(self.activations.values()):
             if activation.is_idle:
                 self._hibernate(activation)
-            elif activation.state is not State.CLOSING:
+            elif activation.state not in (State.CLOSING, State.ENDED):
                 activation.leave()
         if self.activations:
             self._stopped = self.loop.create_future()
@@ -284,7 +288,7 @@ class Host:
         for session in list(self.sessions):
             session.cut()
         for activation in list(self.activations.values()):
-            activation.vanish()
+            self._left_open.append(activation.vanish())
         self.activations.clear()
 
     def kill(self) -> None:
@@ -298,6 +302,9 @@ class Host:
             shard.release()
         self.sync_pool.close()
         self._workers.shutdown(wait=True)
+        for close in self._left_open:  # SQLite's locks must go, as they do with a process
+            close()
+        self._left_open.clear()
         self.loop.set_task_factory(self._factory_before)
 
     async def close_indexes(self) -> None:

@@ -19,6 +19,7 @@ import weakref
 from typing import Any
 
 from dotdo import clock, codec
+from dotdo.durable import deliveries
 from dotdo.durable.event_waits import EVENT_LOG
 from dotdo.durable_object.do import DO
 from dotdo.errors import NoHandler
@@ -157,7 +158,9 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         target = make_stub(noun, entity_id)[method]
         if not handler.name.startswith("call:"):
             return target(caused)
-        return target(**event.data) if event.is_keywords else target(event.data) if event.has_data else target()
+        if event.is_keywords:
+            return target(**deliveries.keywords_for(getattr(catalog.lookup(noun).cls, method), event.data))
+        return target(event.data) if event.has_data else target()
 
     # -- subscribers --------------------------------------------------------------------------------------------
 
