@@ -216,7 +216,7 @@ class Ledger:
                 return ending, outcome
             if run.needs_rows or (not run.is_journaled and suspended and (wrote or run.sender is not None)):
                 run.begin_journal()
-            if wrote and run.is_journaled:
+            if run.is_journaled and (wrote or (turn.begins and not task.branch.in_step and run.has_been_handed)):
                 run.add_row(Kind.TURN, "")
         if run.is_journaled:
             if run.announce is not None:

@@ -196,6 +196,11 @@ class Run:
         if turn.reads or turn.results or wrote:
             self._pending.append(TurnRecord(turn.position, turn.reads, turn.results or [], wrote=wrote))
 
+    @property
+    def has_been_handed(self) -> bool:
+        """True if the turns no row carries yet were handed values: times, random numbers, what was stored."""
+        return any(record.results for record in self._pending)
+
     def drop_notes_of(self, path: str) -> None:
         """A step's body has its outcome: what its turns read will not be asked for again."""
         if self._pending:
@@ -281,6 +286,7 @@ class Run:
         self.operations[operation.key] = operation
         replay = self.replay
         if replay is None:
+            turn.begins = True
             operation.start(turn)
             return
         kept = self.inner.get(operation.key) if self.inner else None
@@ -289,6 +295,7 @@ class Run:
         elif replay.is_going_on:
             replay.ask(operation, turn)
         else:
+            turn.begins = True
             operation.start(turn)
 
     def deliver(self, operation: Operation, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome

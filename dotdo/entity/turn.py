@@ -114,6 +114,7 @@ class Turn:
     """The running turn of an entity."""
 
     __slots__ = (
+        "begins",
         "calls",
         "dropped",
         "effects",
@@ -138,6 +139,8 @@ class Turn:
         self.position: Position = _NOWHERE
         self.record: TurnRecord | None = None
         self.result_index = 0
+        self.begins = False
+        """A durable operation was begun in it: what it was handed may be seen outside before the operation's own row."""
         self.view: Any = None
         self.finished: Any = None
         self.dropped = False

@@ -563,6 +563,11 @@ class Host:
     # -- control ------------------------------------------------------------------------------------------------
 
     @property
+    def is_stopping(self) -> bool:
+        """True once it has been told to stop, or has been killed."""
+        return self._is_stopping
+
+    @property
     def is_quiet(self) -> bool:
         """True when nothing can run before a timer fires."""
         return (

@@ -9,6 +9,7 @@ more written, and starts another one on the same folder.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import shutil
 import tempfile
 import threading
@@ -94,7 +95,8 @@ class Runtime:
         self.host.mocks = self._mocks
         self.host.on_step = self._step_recorded
         await self.host.start()
-        self.router.host = self.host
+        if not self.host.is_stopping:  # what it woke may have crashed it already
+            self.router.host = self.host
 
     async def __aexit__(
         self,
@@ -211,16 +213,21 @@ class Runtime:
         self.router.host = None
         old = self.host
         old.die()
+        earlier = self._restarting
 
         async def again() -> None:
             try:
+                if earlier is not None:
+                    await earlier
                 old.kill()
                 await old.close_indexes()
                 await self._start()
             finally:
-                self._restarting = None
+                if self._restarting is asyncio.current_task():
+                    self._restarting = None
 
-        self._restarting = self._loop.create_task(again())
+        # a task of its own, also when an entity's code has called this
+        self._restarting = asyncio.Task(again(), loop=self._loop, context=contextvars.Context())
 
     # -- running ------------------------------------------------------------------------------------------------
 
