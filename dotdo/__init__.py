@@ -31,6 +31,10 @@ from dotdo.errors import (
     CallIdConflict,
     CallTimeout,
     CircuitOpen,
+    AlreadyDecided,
+    CallIdConflict,
+    CallTimeout,
+    CascadeError,
     CodecError,
     DataFolderInUse,
     DataFolderMissing,
@@ -46,8 +50,10 @@ from dotdo.errors import (
     ModelUnavailable,
     NoHandler,
     NoKey,
+    NoSuchApproval,
     NoSuchLetter,
     NoSuchMember,
+    NoSuchTask,
     NotAllowed,
     NotAwaited,
     NounConflict,
@@ -62,6 +68,7 @@ from dotdo.errors import (
     ReplayMismatch,
     StepTimeout,
     StorageError,
+    TaskCancelled,
     WaitTimeout,
     WouldDeadlock,
 )
@@ -78,6 +85,9 @@ from dotdo.resilience.caching import cache
 from dotdo.resilience.deadline import with_timeout
 from dotdo.resilience.limiter import RateLimiter
 from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
+from dotdo.people.directory import directory
+from dotdo.people.task import HumanTask
+from dotdo.people.tasks import tasks
 from dotdo.rpc.stats import snapshot as stats
 
 __version__ = "0.1.0"
@@ -92,6 +102,11 @@ __all__ = [
     "CallbackFailed",
     "CircuitBreaker",
     "CircuitOpen",
+    "AlreadyDecided",
+    "CallIdConflict",
+    "CallTimeout",
+    "CallbackFailed",
+    "CascadeError",
     "CodecError",
     "DataFolderInUse",
     "DataFolderMissing",
@@ -105,6 +120,7 @@ __all__ = [
     "FieldNotSet",
     "FieldTooLarge",
     "GuardFailed",
+    "HumanTask",
     "IdError",
     "InsideTransaction",
     "InvalidTransition",
@@ -112,8 +128,10 @@ __all__ = [
     "N",
     "NoHandler",
     "NoKey",
+    "NoSuchApproval",
     "NoSuchLetter",
     "NoSuchMember",
+    "NoSuchTask",
     "NotAllowed",
     "NotAwaited",
     "NounConflict",
@@ -131,6 +149,7 @@ __all__ = [
     "StepTimeout",
     "StorageError",
     "Subscription",
+    "TaskCancelled",
     "WaitTimeout",
     "WouldDeadlock",
     "ai",
@@ -139,6 +158,7 @@ __all__ = [
     "current_event",
     "dead_letters",
     "delete",
+    "directory",
     "do",
     "entities",
     "errors",
@@ -166,6 +186,7 @@ __all__ = [
     "start",
     "stats",
     "step",
+    "tasks",
     "tell",
     "try_",
     "uuid4",

@@ -12,6 +12,11 @@
       Permanent
         ModelUnavailable                        no language model can be asked
       BadAnswer                                 a language model's answer does not fit
+      NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey
+      NotAllowed
+        AlreadyDecided                          an approval or a task has ended, or its level was decided
+      NoSuchApproval, NoSuchTask, TaskCancelled, CascadeError
+      ReplayDrift, ReplayMismatch, Permanent, ExecutionCancelled, ExecutionPaused
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
       DefinitionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
@@ -122,6 +127,28 @@ class NoSuchLetter(DotdoError, LookupError):
 
 class NotAllowed(DotdoError):
     """The caller may not do this."""
+
+
+class AlreadyDecided(NotAllowed):
+    """Somebody else was first: the approval or the task has ended."""
+
+
+class NoSuchApproval(DotdoError, LookupError):
+    """There is no such approval."""
+
+
+class NoSuchTask(DotdoError, LookupError):
+    """There is no such task."""
+
+
+class TaskCancelled(DotdoError):
+    """The task that somebody waited for was called off."""
+
+
+class CascadeError(DotdoError):
+    """No tier of a cascade gave an answer; `errors` says why, tier by tier."""
+
+    errors: dict[str, str]
 
 
 class ReplayDrift(DotdoError):
