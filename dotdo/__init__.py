@@ -85,6 +85,8 @@ from dotdo.resilience.caching import cache
 from dotdo.resilience.deadline import with_timeout
 from dotdo.resilience.limiter import RateLimiter
 from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
+from dotdo.people.approval import Approval
+from dotdo.people.approvals import approvals
 from dotdo.people.directory import directory
 from dotdo.people.task import HumanTask
 from dotdo.people.tasks import tasks
@@ -103,6 +105,7 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpen",
     "AlreadyDecided",
+    "Approval",
     "CallIdConflict",
     "CallTimeout",
     "CallbackFailed",
@@ -154,6 +157,7 @@ __all__ = [
     "WouldDeadlock",
     "ai",
     "cache",
+    "approvals",
     "complete",
     "current_event",
     "dead_letters",

@@ -9,3 +9,7 @@ file. Whoever waits for one is parked meanwhile; so is whoever waits for that. W
 (`inbox`), so that looking there wakes nothing. Who may act is decided by names, and roles are names that a directory of
 the user's resolves (`directory`).
 """
+
+from dotdo.people import commands  # imported for what it registers
+
+__all__ = ["commands"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pydantic
 
@@ -17,9 +17,13 @@ from dotdo.people.entry import ENTRIES_MAX, Entry
 
 
 class Record(pydantic.BaseModel):
-    """The base of `Approval` and `HumanTask`."""
+    """The base of `Approval` and `HumanTask`: whose noun keeps it, under which noun its events go, which inbox lists it."""
 
     model_config = pydantic.ConfigDict(extra="allow", arbitrary_types_allowed=True)
+
+    NOUN: ClassVar[str]
+    EVENTS: ClassVar[str]
+    INDEX: ClassVar[str]
 
     id: str
     type: str
@@ -56,6 +60,11 @@ class Record(pydantic.BaseModel):
         """Write a line of the history; the record is a newer one then."""
         self.history.append(Entry(at=at, what=what, by=by, **more))
         self.version += 1
+
+    @property
+    def is_open(self) -> bool:
+        """True while something can still be done with it."""
+        raise NotImplementedError
 
     @property
     def has_room(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pydantic
 
@@ -40,6 +40,10 @@ class HumanTask(Record):
     `assignee` is the person or role that has it now, None for anybody; `due_at` is when it expires, `escalates_at` when the
     next one gets it. `decision` is what the person decided, or None.
     """
+
+    NOUN: ClassVar[str] = NOUN
+    EVENTS: ClassVar[str] = "HumanTask"
+    INDEX: ClassVar[str] = "tasks"
 
     details: Any = None
     claimed_by: str | None = None

@@ -1,7 +1,7 @@
 """`DotdoTask`: the entity of one human task: its state, its timers, and who waits for it.
 
-Each change is one turn: the record, the event that tells of it, the notification and the answers to those who wait are in
-one commit. Then the index of inboxes is told.
+A verb asks the directory first, which may take long. Then the rules (`task`) decide on the record as it is now, and what
+follows (`changes`) is in the same turn.
 """
 
 from __future__ import annotations
@@ -12,14 +12,9 @@ from typing import Any
 
 from dotdo.durable_object.do import DO
 from dotdo.errors import NoSuchTask
-from dotdo.events.sending import send
-from dotdo.people import directory, notices, parking, task
-from dotdo.people.inbox import INBOX
+from dotdo.people import changes, directory, parking, task
 from dotdo.people.task import HumanTask
 from dotdo.people.words import moment_of
-from dotdo.rpc.stub import make_stub
-
-INDEX = "tasks"
 
 
 class TaskEntity(DO, noun=task.NOUN):
@@ -135,18 +130,6 @@ class TaskEntity(DO, noun=task.NOUN):
         return await self._changed(what, holders, notice=notice)
 
     async def _changed(self, what: str, holders: list[str] | None, notice: str | None = None) -> HumanTask:
-        """Tell everyone of the change that this turn made."""
         record = self._record()
-        send(f"HumanTask.{what}", record)
-        if notice is not None and record.assignee is not None:
-            notices.tell(record, notice, holders)
-        if not record.is_open:
-            parking.let_go(self.waiting)
-        due = task.next_due(record)
-        if due is not None:
-            self.storage.set_alarm(due)
-        else:
-            self.storage.delete_alarm()
-        index: Any = make_stub(INBOX, INDEX)
-        await index.put(record, holders is not None)
+        await changes.announce(self, record, what, holders, notice=notice, due=task.next_due(record))
         return record

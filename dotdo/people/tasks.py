@@ -16,9 +16,8 @@ from dotdo import durations
 from dotdo.durable.current import do, uuid4
 from dotdo.errors import DefinitionError, TaskCancelled, WaitTimeout
 from dotdo.people import inbox, parking, record, words
-from dotdo.people.task import NOUN, STATUSES, HumanTask, escalations_of
-from dotdo.people.task_entity import INDEX
-from dotdo.rpc.stub import make_stub
+from dotdo.people.task import STATUSES, HumanTask, escalations_of
+from dotdo.people.task_entity import TaskEntity
 
 
 class Tasks:
@@ -83,7 +82,7 @@ class Tasks:
 
     async def get(self, id: str) -> HumanTask:
         """The task as it is now. Raises NoSuchTask."""
-        return await _entity(id).read()  # type: ignore[no-any-return]
+        return await _entity(id).read()
 
     async def list(
         self, *, assignee: Any = None, status: str | list[str] | None = None, type: str | None = None, priority: str | None = None,
@@ -96,17 +95,17 @@ class Tasks:
             status: pending, claimed, completed, expired, cancelled; one or a list.
         """
         return await inbox.listed(
-            INDEX, self.get, STATUSES, assignee=assignee, status=status, type=type, priority=priority, requested_by=requested_by,
+            HumanTask.INDEX, self.get, STATUSES, assignee=assignee, status=status, type=type, priority=priority, requested_by=requested_by,
             limit=limit, offset=offset,
         )  # fmt: skip
 
     async def claim(self, id: str, *, by: Any) -> HumanTask:
         """Take a task, so that nobody else does it. Raises NotAllowed, AlreadyDecided, NoSuchTask."""
-        return await _entity(id).claim(words.name_of(by, "by"))  # type: ignore[no-any-return]
+        return await _entity(id).claim(words.name_of(by, "by"))
 
     async def release(self, id: str, *, by: Any) -> HumanTask:
         """Give a claimed task back. Raises NotAllowed, AlreadyDecided, NoSuchTask."""
-        return await _entity(id).release(words.name_of(by, "by"))  # type: ignore[no-any-return]
+        return await _entity(id).release(words.name_of(by, "by"))
 
     async def complete(self, id: str, *, by: Any, decision: Any = None, comments: str = "") -> HumanTask:
         """Complete a task; the first completion counts.
@@ -117,30 +116,31 @@ class Tasks:
             NotAllowed: it is for somebody else, or somebody else has claimed it.
             AlreadyDecided: it is completed, expired or cancelled.
         """
-        return await _entity(id).complete(words.name_of(by, "by"), decision, comments)  # type: ignore[no-any-return]
+        return await _entity(id).complete(words.name_of(by, "by"), decision, comments)
 
     async def assign(self, id: str, *, to: Any, by: Any = None, comment: str = "") -> HumanTask:
         """Give a task to somebody else. Who has it or asked for it may, and code that names nobody. Raises NotAllowed."""
-        return await _entity(id).assign(words.name_of(to, "to"), _maybe(by), comment)  # type: ignore[no-any-return]
+        return await _entity(id).assign(words.name_of(to, "to"), _maybe(by), comment)
 
     async def escalate(self, id: str, *, to: Any, reason: str = "") -> HumanTask:
         """Give a task to somebody else because it takes too long; its own escalations go on as they would."""
-        return await _entity(id).escalate(words.name_of(to, "to"), reason)  # type: ignore[no-any-return]
+        return await _entity(id).escalate(words.name_of(to, "to"), reason)
 
     async def comment(self, id: str, text: str, *, by: Any) -> HumanTask:
         """Say something about a task; it is kept in its history."""
-        return await _entity(id).comment(words.name_of(by, "by"), text)  # type: ignore[no-any-return]
+        return await _entity(id).comment(words.name_of(by, "by"), text)
 
     async def cancel(self, id: str, *, by: Any = None, reason: str = "") -> HumanTask:
         """Call a task off. Who asked for it or has it may, and code that names nobody. Raises NotAllowed, AlreadyDecided."""
-        return await _entity(id).cancel(_maybe(by), reason)  # type: ignore[no-any-return]
+        return await _entity(id).cancel(_maybe(by), reason)
 
     def __repr__(self) -> str:
         return "dotdo.tasks"
 
 
-def _entity(task_id: str) -> Any:
-    return make_stub(NOUN, task_id)
+def _entity(task_id: str) -> TaskEntity:
+    entity: TaskEntity = TaskEntity(task_id)
+    return entity
 
 
 def _new_id() -> str:
@@ -152,7 +152,7 @@ def _maybe(by: Any) -> str | None:
 
 
 async def _open(task_id: str, given: dict[str, Any]) -> HumanTask:
-    return await _entity(task_id).open(given)  # type: ignore[no-any-return]
+    return await _entity(task_id).open(given)
 
 
 async def _withdraw(task_id: str, _task: HumanTask) -> None:
