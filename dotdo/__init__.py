@@ -87,9 +87,11 @@ from dotdo.resilience.limiter import RateLimiter
 from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
 from dotdo.people.approval import Approval
 from dotdo.people.approvals import approvals
+from dotdo.people.cascading import CascadeResult, cascade
 from dotdo.people.directory import directory
 from dotdo.people.task import HumanTask
 from dotdo.people.tasks import tasks
+from dotdo.people.tiers import Tiered
 from dotdo.rpc.stats import snapshot as stats
 
 __version__ = "0.1.0"
@@ -110,6 +112,7 @@ __all__ = [
     "CallTimeout",
     "CallbackFailed",
     "CascadeError",
+    "CascadeResult",
     "CodecError",
     "DataFolderInUse",
     "DataFolderMissing",
@@ -153,11 +156,13 @@ __all__ = [
     "StorageError",
     "Subscription",
     "TaskCancelled",
+    "Tiered",
     "WaitTimeout",
     "WouldDeadlock",
     "ai",
     "cache",
     "approvals",
+    "cascade",
     "complete",
     "current_event",
     "dead_letters",

@@ -146,6 +146,7 @@ class Host:
         self._stopped: asyncio.Future[None] | None = None
         self._by_gate: dict[int, Activation] = {}
         self._factory_before: Any = None
+        self._vanished: list[Activation] = []
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -285,6 +286,7 @@ class Host:
             session.cut()
         for activation in list(self.activations.values()):
             activation.vanish()
+            self._vanished.append(activation)
         self.activations.clear()
 
     def kill(self) -> None:
@@ -298,6 +300,9 @@ class Host:
             shard.release()
         self.sync_pool.close()
         self._workers.shutdown(wait=True)
+        for activation in self._vanished:  # a worker may have been opening its file just then
+            activation.file.abandon()
+        self._vanished.clear()
         self.loop.set_task_factory(self._factory_before)
 
     async def close_indexes(self) -> None:
