@@ -463,11 +463,11 @@ class Activation:
             call.reject_error(self.error)
         self.host.run_in_worker(lambda: self.file.close(checkpoint=False), lambda _r, _e: self.host.activation_ended(self, None))
 
-    def vanish(self) -> None:
-        """As if the process had been killed: not a byte more is written."""
+    def vanish(self) -> Any:
+        """As if the process had been killed: not a byte more is written. The file's connection, which the caller ends."""
         self.state = State.ENDED
         self.ledger.abandon()
-        self.file.abandon()
+        return self.file.abandon()[0]
 
     @property
     def is_at_rest(self) -> bool:

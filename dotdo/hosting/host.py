@@ -147,6 +147,7 @@ class Host:
         self._by_gate: dict[int, Activation] = {}
         self._factory_before: Any = None
         self._vanished: list[Activation] = []
+        self._abandoned: list[Any] = []
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -285,7 +286,7 @@ class Host:
         for session in list(self.sessions):
             session.cut()
         for activation in list(self.activations.values()):
-            activation.vanish()
+            self._abandoned.append(activation.vanish())
             self._vanished.append(activation)
         self.activations.clear()
 
@@ -301,8 +302,12 @@ class Host:
         self.sync_pool.close()
         self._workers.shutdown(wait=True)
         for activation in self._vanished:  # a worker may have been opening its file just then
-            activation.file.abandon()
+            self._abandoned.append(activation.file.abandon()[0])
+        for connection, _execute in self._abandoned:  # a SIGKILL ends them; here a frame of a dead turn may hold one open
+            if connection is not None:
+                connection.close()
         self._vanished.clear()
+        self._abandoned.clear()
         self.loop.set_task_factory(self._factory_before)
 
     async def close_indexes(self) -> None:

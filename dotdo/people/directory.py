@@ -75,6 +75,7 @@ async def is_one_of(person: str, assignee: str | None, env: Any) -> bool:
 
 
 def _declared() -> Callable[..., Any] | None:
+    catalog.load_shipped()  # a host that has run nothing of the program so far does not know what it declares
     return catalog.find_function(_name) if _name is not None else None
 
 
