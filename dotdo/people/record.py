@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pydantic
 
@@ -35,6 +35,10 @@ class Record(pydantic.BaseModel):
     created_at: datetime
     history: list[Entry] = []
     version: int = 0
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...  # what it was given besides
 
     def __getitem__(self, name: str) -> Any:
         """A record is read like a dict, too: event data usually is one."""
