@@ -210,7 +210,7 @@ class Ledger:
                 return ending, outcome
             if run.needs_rows or (not run.is_journaled and suspended and (wrote or run.sender is not None)):
                 run.begin_journal()
-            if wrote and run.is_journaled:
+            if run.is_journaled and (wrote or (turn.has_drawn and suspended and not task.branch.in_step)):
                 run.add_row(Kind.TURN, "")
         if run.announce is not None and run.is_journaled:
             turn.then(run.announce)
@@ -281,8 +281,11 @@ class Ledger:
         run, task = self.current_run("sleep")
         return SleepOperation(run, task.branch.key("sleep"), seconds).outcome()
 
-    def handed(self, make: Callable[[], Any]) -> Any:
-        """A value the runtime hands to a turn (time, randomness, a stored value): the same again on replay."""
+    def handed(self, make: Callable[[], Any], *, is_drawn: bool = True) -> Any:
+        """A value the runtime hands to a turn: the same again on replay.
+
+        What is drawn (time, randomness) is safe before anything the turn starts begins; a stored value could be read again.
+        """
         turn = self.activation.turn
         if turn is None:
             raise OutsideTurn(f"{self.activation.key} was used outside a turn (a thread or a loop callback)")
@@ -298,6 +301,7 @@ class Ledger:
             if turn.results is None:
                 turn.results = []
             turn.results.append(value)
+            turn.has_drawn |= is_drawn
         return value
 
     def body_of(self, name: str, key: str, fn: Callable[..., Any]) -> Callable[..., Any]:

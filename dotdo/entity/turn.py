@@ -118,6 +118,7 @@ class Turn:
         "dropped",
         "effects",
         "finished",
+        "has_drawn",
         "nodes",
         "position",
         "reads",
@@ -138,6 +139,7 @@ class Turn:
         self.position: Position = _NOWHERE
         self.record: TurnRecord | None = None
         self.result_index = 0
+        self.has_drawn = False
         self.view: Any = None
         self.finished: Any = None
         self.dropped = False
