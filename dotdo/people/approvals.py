@@ -9,13 +9,12 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from dotdo import durations
-from dotdo.durable.current import do, uuid4
+from dotdo.durable.current import do
 from dotdo.durable_object import capabilities
 from dotdo.errors import DefinitionError
 from dotdo.people import inbox, parking, record, words
@@ -53,7 +52,7 @@ class Approvals:
             DefinitionError, BadDuration: an argument makes no sense.
         """
         given = _checked(type, title, amount, requested_by, approvers, approver, item, deadline, priority, remind_every, more)
-        approval_id = _new_id() if id is None else id
+        approval_id = parking.new_id() if id is None else id
         if parking.is_in_execution():
             await do(_open, approval_id, given, step_id="request-approval", undo=partial(_withdraw, approval_id))
         else:
@@ -67,7 +66,7 @@ class Approvals:
     ) -> Approval:  # fmt: skip
         """Ask for an approval, and go on: `await handle.wait()` when the decision is needed. As `request_approval` otherwise."""
         given = _checked(type, title, amount, requested_by, approvers, approver, item, deadline, priority, remind_every, more)
-        return await _open(_new_id() if id is None else id, given)
+        return await _open(parking.new_id() if id is None else id, given)
 
     async def get(self, id: str) -> Approval:
         """The approval as it is now. Raises NoSuchApproval."""
@@ -131,10 +130,6 @@ class Approvals:
 def _entity(approval_id: str) -> ApprovalEntity:
     entity: ApprovalEntity = ApprovalEntity(approval_id)
     return entity
-
-
-def _new_id() -> str:
-    return uuid4().hex if parking.is_in_execution() else secrets.token_hex(16)
 
 
 async def _open(approval_id: str, given: dict[str, Any]) -> Approval:

@@ -6,6 +6,8 @@ it, nor who waits for those holds anything in memory meanwhile.
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from typing import Any
 
 from dotdo import durations
@@ -33,6 +35,16 @@ def let_go(waiting: list[str]) -> None:
     for callback_id in waiting:
         complete(callback_id)
     waiting.clear()
+
+
+def new_id() -> str:
+    """An id for what is asked for: in an execution the same on every replay, and over all attempts of a step; else a random one."""
+    if not is_in_execution():
+        return secrets.token_hex(16)
+    ledger = ledger_of("asking")
+    run, task = ledger.current_run("asking")
+    place = f"{ledger.activation.key}!{run.id} {task.branch.next_call()}"
+    return hashlib.blake2b(place.encode(), digest_size=16).hexdigest()
 
 
 def is_in_execution() -> bool:

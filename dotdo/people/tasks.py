@@ -7,13 +7,12 @@ await tasks.complete(task.id, by="ann", decision="approved", comments="fine")
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from dotdo import durations
-from dotdo.durable.current import do, uuid4
+from dotdo.durable.current import do
 from dotdo.errors import DefinitionError, TaskCancelled, WaitTimeout
 from dotdo.people import inbox, parking, record, words
 from dotdo.people.task import STATUSES, HumanTask, escalations_of
@@ -46,7 +45,7 @@ class Tasks:
             DefinitionError, BadDuration: an argument makes no sense.
         """
         given = _checked(title, assignee, details, type, priority, timeout, due, escalation, default_decision, requested_by, more)
-        return await _open(_new_id() if id is None else id, given)
+        return await _open(parking.new_id() if id is None else id, given)
 
     async def ask(
         self, title: str, *, assignee: Any = None, details: Any = None, type: str = "task", priority: str = "normal",
@@ -66,7 +65,7 @@ class Tasks:
             TaskCancelled: it was called off.
         """
         given = _checked(title, assignee, details, type, priority, timeout, due, escalation, default_decision, requested_by, more)
-        task_id = _new_id() if id is None else id
+        task_id = parking.new_id() if id is None else id
         if parking.is_in_execution():
             await do(_open, task_id, given, step_id="create-task", undo=partial(_withdraw, task_id))
         else:
@@ -141,10 +140,6 @@ class Tasks:
 def _entity(task_id: str) -> TaskEntity:
     entity: TaskEntity = TaskEntity(task_id)
     return entity
-
-
-def _new_id() -> str:
-    return uuid4().hex if parking.is_in_execution() else secrets.token_hex(16)
 
 
 def _maybe(by: Any) -> str | None:

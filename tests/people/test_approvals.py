@@ -60,6 +60,20 @@ class Purchase(DO, noun="PaPurchase"):
         decision = await self.wait_for("Approval.decided", match={"invoice": number}, timeout="24h", default=None)
         return None if decision is None else [decision["status"], decision.approved]
 
+    async def ask_plainly(self):
+        return (await self.approval_flow.request(title="x", approvers=["ann"])).id
+
+    async def ask_stubbornly(self):
+        """A step that fails once after it asked: the second attempt means the same approval."""
+        return await self.do(self._ask_then_fail, step_id="ask")
+
+    async def _ask_then_fail(self):
+        approval = await self.approval_flow.request(title="x", approvers=["ann"])
+        self._tries = getattr(self, "_tries", 0) + 1
+        if self._tries == 1:
+            raise RuntimeError("once")
+        return approval.id
+
     async def impatient(self, timeout: str):
         handle = await self.approval_flow.request(approvers=["ann"])
         try:
@@ -406,3 +420,15 @@ async def test_a_kill_at_any_commit_neither_loses_nor_doubles_a_decision(virtual
     assert await Purchase("p1").paid == 1
     (approval,) = await approvals.list()
     assert [line.what for line in approval.history] == ["requested", "approved", "approved"]
+
+
+@pytest.mark.parametrize("commit", range(1, 5))
+async def test_what_a_plain_call_asks_for_is_asked_once_whenever_it_is_killed(virtual, commit):
+    with killed_at_commit(virtual, commit):
+        found = await Purchase("p1").ask_plainly()
+    assert [approval.id for approval in await approvals.list()] == [found]
+
+
+async def test_a_step_that_is_tried_again_asks_for_the_same_approval(virtual):
+    found = await Purchase("p1").ask_stubbornly()
+    assert [approval.id for approval in await approvals.list()] == [found]
