@@ -27,14 +27,12 @@ from dotdo.durable.handle import CallbackFailed, Execution, ExecutionInfo, compl
 from dotdo.durable.retry import RetryPolicy
 from dotdo.durable_object import DO
 from dotdo.errors import (
+    AlreadyDecided,
     BadAnswer,
     CallIdConflict,
     CallTimeout,
-    CircuitOpen,
-    AlreadyDecided,
-    CallIdConflict,
-    CallTimeout,
     CascadeError,
+    CircuitOpen,
     CodecError,
     DataFolderInUse,
     DataFolderMissing,
@@ -79,12 +77,6 @@ from dotdo.events.sending import send
 from dotdo.events.subscriptions import Subscription
 from dotdo.events.waiting import wait_for
 from dotdo.nouns.dead_letters import DeadLetter, dead_letters
-from dotdo.resilience.breaker import CircuitBreaker
-from dotdo.resilience.bulkhead import Bulkhead
-from dotdo.resilience.caching import cache
-from dotdo.resilience.deadline import with_timeout
-from dotdo.resilience.limiter import RateLimiter
-from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
 from dotdo.people.approval import Approval
 from dotdo.people.approvals import approvals
 from dotdo.people.cascading import CascadeResult, cascade
@@ -92,6 +84,12 @@ from dotdo.people.directory import directory
 from dotdo.people.task import HumanTask
 from dotdo.people.tasks import tasks
 from dotdo.people.tiers import Tiered
+from dotdo.resilience.breaker import CircuitBreaker
+from dotdo.resilience.bulkhead import Bulkhead
+from dotdo.resilience.caching import cache
+from dotdo.resilience.deadline import with_timeout
+from dotdo.resilience.limiter import RateLimiter
+from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
 from dotdo.rpc.stats import snapshot as stats
 
 __version__ = "0.1.0"
@@ -99,20 +97,17 @@ __version__ = "0.1.0"
 __all__ = [
     "DO",
     "AlarmInfo",
+    "AlreadyDecided",
+    "Approval",
     "BadAnswer",
     "Bulkhead",
     "CallIdConflict",
     "CallTimeout",
     "CallbackFailed",
-    "CircuitBreaker",
-    "CircuitOpen",
-    "AlreadyDecided",
-    "Approval",
-    "CallIdConflict",
-    "CallTimeout",
-    "CallbackFailed",
     "CascadeError",
     "CascadeResult",
+    "CircuitBreaker",
+    "CircuitOpen",
     "CodecError",
     "DataFolderInUse",
     "DataFolderMissing",
@@ -160,8 +155,8 @@ __all__ = [
     "WaitTimeout",
     "WouldDeadlock",
     "ai",
-    "cache",
     "approvals",
+    "cache",
     "cascade",
     "complete",
     "current_event",

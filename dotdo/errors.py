@@ -7,16 +7,14 @@
       HostLost                                  the connection to a host ended; the runtime retries by itself
       OutcomeUnknown                            sent, and then no way is left to learn what became of it
       StorageError, CodecError, FieldNotSet, FieldTooLarge
-      NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey, NotAllowed
-      ReplayDrift, ReplayMismatch, ExecutionCancelled, ExecutionPaused
-      Permanent
-        ModelUnavailable                        no language model can be asked
-      BadAnswer                                 a language model's answer does not fit
       NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey
       NotAllowed
         AlreadyDecided                          an approval or a task has ended, or its level was decided
       NoSuchApproval, NoSuchTask, TaskCancelled, CascadeError
-      ReplayDrift, ReplayMismatch, Permanent, ExecutionCancelled, ExecutionPaused
+      ReplayDrift, ReplayMismatch, ExecutionCancelled, ExecutionPaused
+      Permanent
+        ModelUnavailable                        no language model can be asked
+      BadAnswer                                 a language model's answer does not fit
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
       DefinitionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
