@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -41,6 +42,18 @@ class Clerk(DO, noun="PtClerk"):
         task = await tasks.ask(title, **options)
         self.diary.append("answered")
         return [task.decision, task.completed_by, task.comments, task.approved, task.rejected]
+
+    async def ask_many(self):
+        several = await asyncio.gather(*(tasks.ask(f"at once {n}", assignee="ann") for n in range(3)))
+        for n in range(2):
+            several.append(await self.do(tasks.ask, f"in turn {n}", step_id=f"turn-{n}"))
+        return [task.decision for task in several]
+
+    async def ask_in_a_step(self):
+        return await self.do(self._ask, step_id="ask")
+
+    async def _ask(self):
+        await tasks.ask("Approve", timeout="1h")
 
     async def ask_then_fail(self, title: str):
         await tasks.ask(title, assignee="ann")
@@ -113,8 +126,6 @@ async def test_the_first_completion_counts_and_the_second_is_refused(virtual):
 
 
 async def test_many_complete_at_once_and_one_wins(virtual):
-    import asyncio
-
     task = await tasks.create("Sign it")
     outcomes = await asyncio.gather(*(tasks.complete(task.id, by=f"p{n}", decision=n) for n in range(20)), return_exceptions=True)
     won = [one for one in outcomes if not isinstance(one, Exception)]
@@ -305,3 +316,21 @@ async def test_a_kill_at_any_commit_neither_loses_nor_doubles_a_task(virtual, co
     await tasks.complete(task.id, by="ann", decision="approved")
     assert (await run.result())[0] == "approved"
     assert [line.what for line in (await tasks.get(task.id)).history] == ["created", "completed"]
+
+
+async def test_many_tasks_of_one_execution_are_each_their_own(virtual):
+    run = await dotdo.start(Clerk("c").ask_many)
+    for _ in range(3):
+        await virtual.advance("1h")
+        await virtual.crash()
+        for task in await tasks.list(status="pending"):
+            await tasks.complete(task.id, by="ann", decision=task.title)
+    assert await run.result() == ["at once 0", "at once 1", "at once 2", "in turn 0", "in turn 1"]
+    assert len(await tasks.list()) == 5
+
+
+async def test_a_step_around_a_task_that_expires_does_not_ask_again(virtual):
+    with pytest.raises(WaitTimeout):
+        await Clerk("c").ask_in_a_step()
+    (task,) = await tasks.list()
+    assert task.status == "expired"
