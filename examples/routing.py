@@ -13,7 +13,7 @@ from dotdo import DO, on, send
 HIGH_VALUE_ABOVE = 1_000
 
 
-class Desk(DO):
+class WorkDesk(DO):
     """Where work arrives; `line` is what, in order."""
 
     line: list[dict[str, Any]] = []
@@ -26,11 +26,11 @@ class Desk(DO):
 async def route_order(order: dict[str, Any]) -> None:
     """Premium customers first, then orders worth a second look."""
     if order["customer"]["level"] == "premium":
-        await send("Desk.take", to="priority", order=order["id"], shipping="express", support="dedicated")
+        await send("WorkDesk.take", to="priority", order=order["id"], shipping="express", support="dedicated")
     elif order["total"] > HIGH_VALUE_ABOVE:
-        await send("Desk.take", to="high value", order=order["id"], verification="enhanced", shipping="priority")
+        await send("WorkDesk.take", to="high value", order=order["id"], verification="enhanced", shipping="priority")
     else:
-        await send("Desk.take", to="standard", order=order["id"])
+        await send("WorkDesk.take", to="standard", order=order["id"])
 
 
 @on.SupportTicket.created
@@ -38,11 +38,11 @@ async def route_ticket(ticket: dict[str, Any]) -> None:
     """What can be answered is; the rest goes to whoever can."""
     analysis = await dotdo.do(analyse, ticket, step_id="analyse")
     if analysis["can_auto_resolve"]:
-        await send("Desk.take", to="robot", ticket=ticket["id"], answer=analysis["answer"])
+        await send("WorkDesk.take", to="robot", ticket=ticket["id"], answer=analysis["answer"])
     elif analysis["complexity"] in ("low", "medium"):
-        await send("Desk.take", to="tier 1" if analysis["complexity"] == "low" else "tier 2", ticket=ticket["id"])
+        await send("WorkDesk.take", to="tier 1" if analysis["complexity"] == "low" else "tier 2", ticket=ticket["id"])
     else:
-        await send("Desk.take", to="seniors", ticket=ticket["id"], reason=analysis["reason"])
+        await send("WorkDesk.take", to="seniors", ticket=ticket["id"], reason=analysis["reason"])
 
 
 def analyse(ticket: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ async def main() -> None:
     for ticket in ({"id": "t1", "text": "I forgot my password"}, {"id": "t2", "text": "It broke"}):
         await send("SupportTicket.created", ticket)
     for desk in ("priority", "high value", "standard", "robot", "tier 1"):
-        print(f"{desk}: {await Desk(desk).line}")
+        print(f"{desk}: {await WorkDesk(desk).line}")
 
 
 if __name__ == "__main__":

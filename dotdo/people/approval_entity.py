@@ -121,4 +121,4 @@ class ApprovalEntity(DO, noun=approval.NOUN):
     async def _changed(self, what: str, holders: list[str] | None, notice: str | None = None) -> Approval:
         record = self._record()
         await changes.announce(self, record, what, holders, notice=notice, due=approval.next_due(record))
-        return record
+        return self._record()

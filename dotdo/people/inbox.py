@@ -23,7 +23,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS items(id TEXT PRIMARY KEY, version INTEGER NOT NULL, status TEXT NOT NULL, assignee TEXT, is_role INTEGER NOT NULL,
     type TEXT NOT NULL, requested_by TEXT, priority INTEGER NOT NULL, created REAL NOT NULL, record BLOB);
 CREATE INDEX IF NOT EXISTS items_of ON items(assignee, status);
-CREATE INDEX IF NOT EXISTS items_in ON items(status, assignee);
+CREATE INDEX IF NOT EXISTS items_in ON items(status, priority DESC, created);
 """
 
 

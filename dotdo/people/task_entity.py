@@ -132,4 +132,4 @@ class TaskEntity(DO, noun=task.NOUN):
     async def _changed(self, what: str, holders: list[str] | None, notice: str | None = None) -> HumanTask:
         record = self._record()
         await changes.announce(self, record, what, holders, notice=notice, due=task.next_due(record))
-        return record
+        return self._record()

@@ -266,7 +266,7 @@ async def test_a_category_is_found_by_the_cheapest_that_is_sure(virtual, crash_a
 )
 async def test_an_order_takes_its_way(virtual, level, total, desk):
     await send("ShopOrder.created", {"id": "o", "total": total, "customer": {"level": level}})
-    desks = {name: [work["order"] for work in await routing.Desk(name).line] for name in ("priority", "high value", "standard")}
+    desks = {name: [work["order"] for work in await routing.WorkDesk(name).line] for name in ("priority", "high value", "standard")}
     assert desks == {name: ["o"] if name == desk else [] for name in desks}
 
 
@@ -283,7 +283,7 @@ async def test_an_order_takes_its_way(virtual, level, total, desk):
 async def test_a_ticket_takes_its_way(virtual, analysis, desk):
     virtual.mock("analyse", lambda ticket: {"answer": "a", "reason": "r", **analysis})
     await send("SupportTicket.created", {"id": "t", "text": "help"})
-    assert [work["ticket"] for work in await routing.Desk(desk).line] == ["t"]
+    assert [work["ticket"] for work in await routing.WorkDesk(desk).line] == ["t"]
 
 
 @pytest.mark.parametrize("module", [categorise_expense, content_moderation, document_review, expense_approval, purchase_order, routing])

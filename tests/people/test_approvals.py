@@ -414,8 +414,10 @@ async def test_a_kill_at_any_commit_neither_loses_nor_doubles_a_decision(virtual
         run = await dotdo.start(Office("o").buy, 5, ["ann", "bob"])
         await virtual.advance("1h")
         for by in ("ann", "bob"):
-            await approvals.approve((await _pending()).id, by=by)
+            answer = await approvals.approve((await _pending()).id, by=by)
+            assert answer.decisions[-1].by == by, "the answer is the approval after the decision, also when its call is replayed"
             await virtual.advance("1h")
+    assert answer.approved
     assert await run.result() == ["approved", None, "bob"]
     assert await Purchase("p1").paid == 1
     (approval,) = await approvals.list()
