@@ -27,9 +27,11 @@ from dotdo.durable.handle import CallbackFailed, Execution, ExecutionInfo, compl
 from dotdo.durable.retry import RetryPolicy
 from dotdo.durable_object import DO
 from dotdo.errors import (
+    AlreadyDecided,
     BadAnswer,
     CallIdConflict,
     CallTimeout,
+    CascadeError,
     CircuitOpen,
     CodecError,
     DataFolderInUse,
@@ -46,8 +48,10 @@ from dotdo.errors import (
     ModelUnavailable,
     NoHandler,
     NoKey,
+    NoSuchApproval,
     NoSuchLetter,
     NoSuchMember,
+    NoSuchTask,
     NotAllowed,
     NotAwaited,
     NounConflict,
@@ -62,6 +66,7 @@ from dotdo.errors import (
     ReplayMismatch,
     StepTimeout,
     StorageError,
+    TaskCancelled,
     WaitTimeout,
     WouldDeadlock,
 )
@@ -72,6 +77,13 @@ from dotdo.events.sending import send
 from dotdo.events.subscriptions import Subscription
 from dotdo.events.waiting import wait_for
 from dotdo.nouns.dead_letters import DeadLetter, dead_letters
+from dotdo.people.approval import Approval
+from dotdo.people.approvals import approvals
+from dotdo.people.cascading import CascadeResult, cascade
+from dotdo.people.directory import directory
+from dotdo.people.task import HumanTask
+from dotdo.people.tasks import tasks
+from dotdo.people.tiers import Tiered
 from dotdo.resilience.breaker import CircuitBreaker
 from dotdo.resilience.bulkhead import Bulkhead
 from dotdo.resilience.caching import cache
@@ -85,11 +97,15 @@ __version__ = "0.1.0"
 __all__ = [
     "DO",
     "AlarmInfo",
+    "AlreadyDecided",
+    "Approval",
     "BadAnswer",
     "Bulkhead",
     "CallIdConflict",
     "CallTimeout",
     "CallbackFailed",
+    "CascadeError",
+    "CascadeResult",
     "CircuitBreaker",
     "CircuitOpen",
     "CodecError",
@@ -105,6 +121,7 @@ __all__ = [
     "FieldNotSet",
     "FieldTooLarge",
     "GuardFailed",
+    "HumanTask",
     "IdError",
     "InsideTransaction",
     "InvalidTransition",
@@ -112,8 +129,10 @@ __all__ = [
     "N",
     "NoHandler",
     "NoKey",
+    "NoSuchApproval",
     "NoSuchLetter",
     "NoSuchMember",
+    "NoSuchTask",
     "NotAllowed",
     "NotAwaited",
     "NounConflict",
@@ -131,14 +150,19 @@ __all__ = [
     "StepTimeout",
     "StorageError",
     "Subscription",
+    "TaskCancelled",
+    "Tiered",
     "WaitTimeout",
     "WouldDeadlock",
     "ai",
+    "approvals",
     "cache",
+    "cascade",
     "complete",
     "current_event",
     "dead_letters",
     "delete",
+    "directory",
     "do",
     "entities",
     "errors",
@@ -166,6 +190,7 @@ __all__ = [
     "start",
     "stats",
     "step",
+    "tasks",
     "tell",
     "try_",
     "uuid4",

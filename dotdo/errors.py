@@ -8,7 +8,10 @@
       HostLost                                  the connection to a host ended; the runtime retries by itself
       OutcomeUnknown                            sent, and then no way is left to learn what became of it
       StorageError, CodecError, FieldNotSet, FieldTooLarge
-      NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey, NotAllowed
+      NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey
+      NotAllowed
+        AlreadyDecided                          an approval or a task has ended, or its level was decided
+      NoSuchApproval, NoSuchTask, TaskCancelled, CascadeError
       ReplayDrift, ReplayMismatch, ExecutionCancelled, ExecutionPaused
       Permanent
         ModelUnavailable                        no language model can be asked
@@ -129,6 +132,28 @@ class NoSuchLetter(DotdoError, LookupError):
 
 class NotAllowed(DotdoError):
     """The caller may not do this."""
+
+
+class AlreadyDecided(NotAllowed):
+    """Somebody else was first: the approval or the task has ended."""
+
+
+class NoSuchApproval(DotdoError, LookupError):
+    """There is no such approval."""
+
+
+class NoSuchTask(DotdoError, LookupError):
+    """There is no such task."""
+
+
+class TaskCancelled(DotdoError):
+    """The task that somebody waited for was called off."""
+
+
+class CascadeError(DotdoError):
+    """No tier of a cascade gave an answer; `errors` says why, tier by tier."""
+
+    errors: dict[str, str]
 
 
 class ReplayDrift(DotdoError):

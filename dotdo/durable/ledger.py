@@ -216,7 +216,7 @@ class Ledger:
                 return ending, outcome
             if run.needs_rows or (not run.is_journaled and suspended and (wrote or run.sender is not None)):
                 run.begin_journal()
-            if run.is_journaled and (wrote or (turn.begins and not task.branch.in_step and run.has_been_handed)):
+            if run.is_journaled and (wrote or (turn.begins and not task.branch.in_step and run.has_drawn)):
                 run.add_row(Kind.TURN, "")
         if run.is_journaled:
             if run.announce is not None:
@@ -290,8 +290,11 @@ class Ledger:
         run, task = self.current_run("sleep")
         return SleepOperation(run, task.branch.key("sleep"), seconds).outcome()
 
-    def handed(self, make: Callable[[], Any]) -> Any:
-        """A value the runtime hands to a turn (time, randomness, a stored value): the same again on replay."""
+    def handed(self, make: Callable[[], Any], *, is_drawn: bool = True) -> Any:
+        """A value the runtime hands to a turn: the same again on replay.
+
+        What is drawn (time, randomness) is safe before anything the turn starts begins; a stored value could be read again.
+        """
         turn = self.activation.turn
         if turn is None:
             raise OutsideTurn(f"{self.activation.key} was used outside a turn (a thread or a loop callback)")
@@ -307,6 +310,7 @@ class Ledger:
             if turn.results is None:
                 turn.results = []
             turn.results.append(value)
+            turn.has_drawn |= is_drawn
         return value
 
     def body_of(self, name: str, key: str, fn: Callable[..., Any]) -> Callable[..., Any]:

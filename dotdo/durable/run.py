@@ -40,6 +40,8 @@ class Run:
     # What most calls never touch lives on the class, and on the instance only once it differs.
     caller_key: tuple[str, int] | None = None
     sender: tuple[str, int] | None = None
+    has_drawn = False
+    """The turns no row carries yet drew values that may be seen outside: times, random numbers."""
     owes_receipt = False
     """Somebody only wants to know that it will be finished."""
     is_repeat = False
@@ -195,11 +197,8 @@ class Run:
         """Keep what a turn read and was handed until the next row carries it."""
         if turn.reads or turn.results or wrote:
             self._pending.append(TurnRecord(turn.position, turn.reads, turn.results or [], wrote=wrote))
-
-    @property
-    def has_been_handed(self) -> bool:
-        """True if the turns no row carries yet were handed values: times, random numbers, what was stored."""
-        return any(record.results for record in self._pending)
+            if turn.has_drawn:
+                self.has_drawn = True
 
     def drop_notes_of(self, path: str) -> None:
         """A step's body has its outcome: what its turns read will not be asked for again."""
@@ -267,6 +266,7 @@ class Run:
                     reads[name] = self._last_reads[name] = data
             turns.append([*record.position, record.wrote, reads, record.results])
         self._pending.clear()
+        self.has_drawn = False
         return codec.encode(turns)
 
     def keep_outcome(self, key: str, name: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome

@@ -119,6 +119,7 @@ class Turn:
         "dropped",
         "effects",
         "finished",
+        "has_drawn",
         "nodes",
         "position",
         "reads",
@@ -140,7 +141,8 @@ class Turn:
         self.record: TurnRecord | None = None
         self.result_index = 0
         self.begins = False
-        """A durable operation was begun in it: what it was handed may be seen outside before the operation's own row."""
+        """A durable operation was begun in it: what it drew may be seen outside before the operation's own row."""
+        self.has_drawn = False
         self.view: Any = None
         self.finished: Any = None
         self.dropped = False

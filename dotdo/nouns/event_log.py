@@ -140,6 +140,8 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         spec = registry.command_noun(name)
         if spec is not None and not any(h.noun == spec.noun and h.name == event.verb for h in found):
             found.insert(0, Handler(name, f"call:{event.verb}", spec.noun, module=spec.cls.__module__))
+        if any(h.is_exact and not h.is_default for h in found):
+            found = [h for h in found if not h.is_default]
         return found
 
     def _deliver(self, handler: Handler, event: Event, to: str | None) -> None:

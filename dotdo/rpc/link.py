@@ -131,7 +131,7 @@ class Link(asyncio.Protocol):
     def _goes_again(self, seq: int) -> bool:
         """A program's call that nobody awaits was not taken: it is sent again in a moment, until it is taken or the program ends."""
         entry = self._pending.get(seq)
-        message = entry[0] if entry is not None else [None]
+        message: list[Any] = entry[0] if entry is not None else [None]
         if self._kind != "client" or message[0] != frames.CALL or not message[6] & frames.ONEWAY:
             return False
         message[6] |= frames.REPEAT

@@ -263,9 +263,10 @@ class EntityFile:
         self.is_broken = True
 
         def let_go() -> None:
-            for one in {connection, self._connection} - {None}:
-                with contextlib.suppress(apsw.Error):
-                    one.close(True)
+            for one in (connection, self._connection):
+                if one is not None:
+                    with contextlib.suppress(apsw.Error):
+                        one.close(True)
             self.abandon()
 
         return let_go
