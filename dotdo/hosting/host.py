@@ -18,6 +18,7 @@ from typing import Any
 from dotdo import codec
 from dotdo.clock import Clock
 from dotdo.config import Settings
+from dotdo.durable import projection
 from dotdo.durable.ledger import Ledger
 from dotdo.entity import task as tasks
 from dotdo.entity.activation import Activation, State
@@ -619,14 +620,44 @@ class Host:
             await asyncio.sleep(0)
         return True
 
-    async def _delete(self, key: str) -> bool:
+    def delete_left(self, key: str) -> None:
+        async def delete() -> None:
+            try:
+                await self._delete(key, resumes=True)
+            except DotdoError as error:  # it is marked still, and tried again when it wakes
+                _log.warning("%s was to be deleted: %s", key, error)
+
+        if not self._is_stopping:
+            self._spawn(delete())
+
+    async def _take_leave(self, key: str, file: EntityFile, *, resumes: bool) -> bool:
+        """Have an entity tell its noun's collection that it goes; False if it was to go and lives on."""
         noun, entity_id = split_key(key)
+        if not codec.decode(await self.call_out(noun, entity_id, ["!", "leave"], codec.encode([[resumes], {}]), None)):
+            return False
+        await self._put_to_rest(key)
+        if not await self.loop.run_in_executor(self._workers, projection.is_left, file):
+            raise StorageError(f"{key} was changed while it was to be deleted, and lives on")
+        return True
+
+    async def _put_to_rest(self, key: str) -> None:
+        """Hibernate an entity that is to be deleted. Raises StorageError while it is busy."""
         await self._hibernate_now(key)
         if split_key(key) in self.activations:
             raise StorageError(f"{key} is busy: it can be deleted when nothing of it runs")
+        timer = self._wakes.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
+    async def _delete(self, key: str, *, resumes: bool = False) -> bool:
+        noun, entity_id = split_key(key)
         number = shard_of(key, self.folder.shards)
+        await self._put_to_rest(key)
         file = EntityFile(paths.entity_path(self._shards[number].folder, noun, entity_id), disk=self._disk)
         was_there = file.exists()
+        spec = catalog.find(noun)
+        if was_there and spec is not None and spec.options.index and not await self._take_leave(key, file, resumes=resumes):
+            return False
         await self.loop.run_in_executor(self._workers, file.delete)
         await self._indexes[number].remove(key)
         timer = self._wakes.pop(key, None)

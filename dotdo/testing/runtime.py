@@ -20,6 +20,7 @@ from typing import Any, Literal
 from dotdo import application, durations
 from dotdo.clock import Clock, SystemClock, VirtualClock
 from dotdo.config import Settings
+from dotdo.documents.database import db
 from dotdo.durable import handle
 from dotdo.errors import DotdoError
 from dotdo.hosting import data_folder
@@ -29,6 +30,7 @@ from dotdo.hosting.local import LocalRouter
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import Client
 from dotdo.storage.disk import REAL, Disk
+from dotdo.testing import seeding
 
 QUIET_PASSES = 5
 OUTSIDE_SECONDS = 0.1
@@ -221,6 +223,24 @@ class Runtime:
                 self._restarting = None
 
         self._restarting = self._loop.create_task(again())
+
+    # -- documents ----------------------------------------------------------------------------------------------
+
+    async def seed(self, collection: str, documents: list[Any]) -> list[Any]:
+        """Create documents, as `await rt.seed("products", [{"name": "lamp"}])`; the records, in order."""
+        return await seeding.seed(db, collection, documents)
+
+    async def reset(self) -> None:
+        """Forget everything: every entity and document, every mock; what runs is dropped as by a crash."""
+        self.router.host = None
+        self.host.kill()
+        await self.host.close_indexes()
+        for entry in self.path.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        self.folder = data_folder.open_folder(self.path, self.settings.shards)
+        self._mocks.clear()
+        self._crash_step = None
+        await self._start()
 
     # -- running ------------------------------------------------------------------------------------------------
 
