@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,21 +15,52 @@ from dotdo.documents.collection import Collection
 from dotdo.testing import runtime
 
 FIELDS = ["a", "b", "c.d"]
-SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 3), st.integers(), st.floats(allow_nan=False), st.sampled_from(["", "a", "B", "[", "\x00", "\x01"]),
-    st.text(max_size=3), st.datetimes().map(lambda t: t.replace(tzinfo=UTC)), st.decimals(-3, 3, places=1).map(lambda d: d.normalize()),
-)  # fmt: skip
-VALUES = st.one_of(SCALARS, st.lists(st.integers(-2, 2), max_size=2))
-DOCUMENTS = st.lists(st.fixed_dictionaries({}, optional={"a": VALUES, "b": VALUES, "c": st.fixed_dictionaries({}, optional={"d": VALUES})}), max_size=8)
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+FEW = st.sampled_from(
+    [
+        None,
+        True,
+        False,
+        -1,
+        0,
+        1,
+        2,
+        0.5,
+        1.0,
+        Decimal("0.5"),
+        Decimal(2),
+        "",
+        "a",
+        "B",
+        "b",
+        "[",
+        "[1]",
+        "\x00",
+        DAY,
+        DAY + timedelta(days=1),
+    ]
+)
+"""So few that a filter often names a value that is there."""
+
+MANY = st.one_of(st.integers(), st.floats(allow_nan=False), st.text(max_size=3), st.datetimes().map(lambda t: t.replace(tzinfo=UTC)))
+LISTS = st.lists(st.integers(-2, 2), max_size=2)
+SCALARS = st.integers(0, 9).flatmap(lambda n: MANY if n == 9 else FEW)
+VALUES = st.integers(0, 9).flatmap(lambda n: MANY if n == 9 else LISTS if n == 8 else FEW)
+DOCUMENTS = st.lists(
+    st.fixed_dictionaries({}, optional={"a": VALUES, "b": VALUES, "c": st.fixed_dictionaries({}, optional={"d": VALUES})}),
+    min_size=2,
+    max_size=12,
+)
 ORDERED = SCALARS.filter(lambda v: v is not None and not isinstance(v, bool))
 OPERATORS = st.one_of(
     VALUES,
     st.fixed_dictionaries({"$eq": VALUES}), st.fixed_dictionaries({"$ne": VALUES}), st.fixed_dictionaries({"$exists": st.booleans()}),
     st.fixed_dictionaries({"$in": st.lists(VALUES, max_size=3)}), st.fixed_dictionaries({"$nin": st.lists(VALUES, max_size=3)}),
+    *[st.builds(lambda op, value: {op: value}, st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), ORDERED)] * 2,
     st.dictionaries(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), ORDERED, min_size=1, max_size=2),
 )  # fmt: skip
 OPERATORS = st.one_of(OPERATORS, st.builds(lambda ops: {"$not": ops}, OPERATORS.filter(lambda v: isinstance(v, dict))))
-SIMPLE = st.dictionaries(st.sampled_from(FIELDS), OPERATORS, max_size=2)
+SIMPLE = st.dictionaries(st.sampled_from(FIELDS), OPERATORS, min_size=1, max_size=2)
 WHERES = st.recursive(
     SIMPLE,
     lambda inner: st.one_of(
@@ -164,7 +195,7 @@ def loop_with_runtime():
 
 @pytest.mark.feature(322, 324, 325, 328, 329, 330)
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(DOCUMENTS, st.lists(WHERES, min_size=1, max_size=4), st.sampled_from(["a", "-a"]), UPDATES, st.integers(1, 4))
+@given(DOCUMENTS, st.lists(WHERES, min_size=3, max_size=8), st.sampled_from(["a", "-a"]), UPDATES, st.integers(1, 4))
 def test_a_collection_answers_as_a_list_of_dicts_does(loop_with_runtime, documents, wheres, order, update, limit):
     async def check():
         await dotdo.delete(Collection("Sample"))
@@ -185,7 +216,11 @@ def test_a_collection_answers_as_a_list_of_dicts_does(loop_with_runtime, documen
             wanted = [id for id, document in kept if matches(document, where)]
             assert [r.id for r in await db.Samples.list(where)] == wanted, where
             assert await db.Samples.count(where) == len(wanted), where
-            by_text = all(not isinstance(look(d, "a"), (list, bool)) and kind(look(d, "a")) is not datetime for _, d in kept if look(d, "a") is not MISSING)
+            by_text = all(
+                not isinstance(look(d, "a"), (list, bool)) and kind(look(d, "a")) is not datetime
+                for _, d in kept
+                if look(d, "a") is not MISSING
+            )
             if by_text:
                 rows = [(id, look(document, "a")) for id, document in kept if matches(document, where)]
                 sign = -1 if order == "-a" else 1

@@ -63,7 +63,14 @@ async def test_negations_are_true_of_documents_without_the_field(things):
 async def test_paths_lead_into_dicts_and_lists_and_to_the_runtimes_own_fields(rt):
     await db.Orders.create(id="o1", customer={"email": "a", "zip code": 5}, lines=[{"n": 1}, {"n": 2}], Größe=1)
     await db.Orders.create(id="o2", customer={"email": "b"}, lines=[])
-    for where in ({"customer.email": "a"}, {"customer.zip code": 5}, {"lines.1.n": 2}, {"Größe": 1}, {"$id": "o1"}, {"id": {"$in": ["o1"]}}):
+    for where in (
+        {"customer.email": "a"},
+        {"customer.zip code": 5},
+        {"lines.1.n": 2},
+        {"Größe": 1},
+        {"$id": "o1"},
+        {"id": {"$in": ["o1"]}},
+    ):
         assert [r.id for r in await db.Orders.list(where)] == ["o1"], where
     assert await db.Orders.count({"$created": {"$gt": MOMENT - timedelta(days=9000)}, "$type": "Order", "id": {"$like": "o%"}}) == 2
 
@@ -139,7 +146,9 @@ async def test_a_query_makes_the_index_it_needs_and_uses_it(rt):
     )
     for order_by in ("total", "-total"):
         assert "TEMP B-TREE" not in await plan({"status": "new"}, order_by), "the order comes from the index"
-    assert "SEARCH documents USING INDEX by day (<expr>>? AND <expr><?)" in await plan({"day": {"$gte": MOMENT, "$lt": MOMENT + timedelta(days=1)}})
+    assert "SEARCH documents USING INDEX by day (<expr>>? AND <expr><?)" in await plan(
+        {"day": {"$gte": MOMENT, "$lt": MOMENT + timedelta(days=1)}}
+    )
     assert "SCAN documents USING INDEX by rank" in await plan(None, "rank")
     assert "sqlite_autoindex_documents_1 (id=?)" in await plan({"id": "o1"})
     assert "SCAN documents" in await plan({"$or": [{"a": 1}, {"b": 1}]})
