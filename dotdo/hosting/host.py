@@ -18,7 +18,6 @@ from typing import Any
 from dotdo import codec
 from dotdo.clock import Clock
 from dotdo.config import Settings
-from dotdo.durable import projection
 from dotdo.durable.ledger import Ledger
 from dotdo.entity import task as tasks
 from dotdo.entity.activation import Activation, State
@@ -26,6 +25,7 @@ from dotdo.entity.ports import TurnSlot
 from dotdo.errors import DotdoError, NoSuchMember, Quarantined, StorageError
 from dotdo.hosting import catalog
 from dotdo.hosting.data_folder import DataFolder
+from dotdo.hosting.deletions import Deletions
 from dotdo.hosting.memory import Memory
 from dotdo.hosting.shard_index import ShardIndex
 from dotdo.hosting.shards import Shard, shard_of
@@ -118,6 +118,7 @@ class Host:
         self.mocks: dict[str, Callable[..., Any]] = {}
         self.on_step: Callable[[str, str, str], None] | None = None
         self.on_quiet: Callable[[], None] | None = None
+        self.deletions = Deletions(self)
         self.quarantine: dict[str, str] = {}
         self.suspects: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
@@ -234,7 +235,7 @@ class Host:
         if until is not None and until > self.clock.now():
             self._wake_at(key, until)
             return
-        if (noun, entity_id) in self.activations or key in self.quarantine:
+        if (noun, entity_id) in self.activations or key in self.quarantine or key in self.deletions:
             return
         try:
             self._activate(noun, entity_id)
@@ -331,6 +332,8 @@ class Host:
             key = key_of(call.noun, check_id(call.entity_id))
             if key in self.quarantine:
                 raise Quarantined(f"{key} is quarantined: {self.quarantine[key]}")
+            if self.deletions.holds_back(call):
+                return
             until = self.suspects.get(key)
             if until is not None and until > self.clock.now():
                 self.clock.call_at(until, lambda: self.deliver(call))
@@ -621,49 +624,11 @@ class Host:
         return True
 
     def delete_left(self, key: str) -> None:
-        async def delete() -> None:
-            try:
-                await self._delete(key, resumes=True)
-            except DotdoError as error:  # it is marked still, and tried again when it wakes
-                _log.warning("%s was to be deleted: %s", key, error)
-
         if not self._is_stopping:
-            self._spawn(delete())
+            self._spawn(self.deletions.resume(key))
 
-    async def _take_leave(self, key: str, file: EntityFile, *, resumes: bool) -> bool:
-        """Have an entity tell its noun's collection that it goes; False if it was to go and lives on."""
-        noun, entity_id = split_key(key)
-        if not codec.decode(await self.call_out(noun, entity_id, ["!", "leave"], codec.encode([[resumes], {}]), None)):
-            return False
-        await self._put_to_rest(key)
-        if not await self.loop.run_in_executor(self._workers, projection.is_left, file):
-            raise StorageError(f"{key} was changed while it was to be deleted, and lives on")
-        return True
-
-    async def _put_to_rest(self, key: str) -> None:
-        """Hibernate an entity that is to be deleted. Raises StorageError while it is busy."""
-        await self._hibernate_now(key)
-        if split_key(key) in self.activations:
-            raise StorageError(f"{key} is busy: it can be deleted when nothing of it runs")
-        timer = self._wakes.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-
-    async def _delete(self, key: str, *, resumes: bool = False) -> bool:
-        noun, entity_id = split_key(key)
-        number = shard_of(key, self.folder.shards)
-        await self._put_to_rest(key)
-        file = EntityFile(paths.entity_path(self._shards[number].folder, noun, entity_id), disk=self._disk)
-        was_there = file.exists()
-        spec = catalog.find(noun)
-        if was_there and spec is not None and spec.options.index and not await self._take_leave(key, file, resumes=resumes):
-            return False
-        await self.loop.run_in_executor(self._workers, file.delete)
-        await self._indexes[number].remove(key)
-        timer = self._wakes.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-        return was_there
+    async def _delete(self, key: str) -> bool:
+        return await self.deletions.delete(key)
 
     async def _release(self, key: str) -> bool:
         was = self.quarantine.pop(key, None) is not None

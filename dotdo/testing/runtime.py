@@ -235,9 +235,8 @@ class Runtime:
         self.router.host = None
         self.host.kill()
         await self.host.close_indexes()
-        for entry in self.path.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        self.folder = data_folder.open_folder(self.path, self.settings.shards)
+        for file in (self.path / "shards").rglob("*sqlite*"):
+            file.unlink()  # folders stay, because the disk knows which are made, and locks, because they count epochs
         self._mocks.clear()
         self._crash_step = None
         await self._start()
