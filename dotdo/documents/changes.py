@@ -49,6 +49,9 @@ def parse(changes: Any) -> list[tuple[Path, str, Any]]:
             found.append((path, op, operand))
         else:
             raise QueryError(f"the update of {name!r} has {len(operators)} operators, {', '.join(operators)}: one field, one operator")
+    for path, _, _ in found:
+        if path[0] in META:
+            raise QueryError(f"{path[0]} is the runtime's own: no update changes it")
     if len(found) > CHANGES_MAX:
         raise QueryError(f"the update changes {len(found)} fields; at most {CHANGES_MAX}")
     _check_overlaps([path for path, _, _ in found])

@@ -199,6 +199,7 @@ async def test_an_update_does_what_it_says(rt, before, update, after):
 @pytest.mark.parametrize(
     ("update", "words"),
     [
+        ({"$set": {"$id": "x"}}, "own"), ({"$unset": ["$type"]}, "own"), ({"$increment": {"id": 1}}, "own"),
         ({"n": {"$increment": True}}, "number"), ({"n": {"$increment": "5"}}, "number"), ({"n": {"$increment": None}}, "number"),
         ({"n": {"$increment": float("nan")}}, "number"), ({"n": {"$decrement": [1]}}, "number"),
         ({"text": {"$increment": 1}}, "a str"), ({"flag": {"$increment": 1}}, "a bool"), ({"none": {"$increment": 1}}, "None"),
