@@ -18,7 +18,7 @@ from dotdo.documents import changes, comparing, ordering, paths
 from dotdo.documents import document as documents
 from dotdo.documents.collection_names import has_index
 from dotdo.documents.indexes import Indexes
-from dotdo.documents.record import Page, Record
+from dotdo.documents.record import Page, Record, StoredPage
 from dotdo.documents.where import Condition, compile_where
 from dotdo.durable.projection import COLLECTION
 from dotdo.durable_object.do import DO
@@ -146,31 +146,33 @@ class Collection(DO, noun=COLLECTION, max_queue=10_000):
         row = self._row("id = ?", documents.check_id(id))
         return Record(_decoded(row)) if row is not None else None
 
-    async def read_many(self, ids: list[str]) -> Page:
+    async def read_many(self, ids: list[str]) -> StoredPage:
         """The documents of these ids that are there, in the order of the ids."""
         if not self._is_made():
-            return Page()
+            return StoredPage([])
         rows = self.storage.sql(
             "SELECT documents.value FROM json_each(?) AS wanted CROSS JOIN documents ON documents.id = wanted.value ORDER BY wanted.key",
             comparing.json_of(ids),
         )
-        return Page(Record(codec.decode(value)) for (value,) in rows.raw())
+        return StoredPage([value for (value,) in rows.raw()])
 
     async def find_one(self, where: Any = None, order_by: Any = None) -> Record | None:
         """The first document that matches, or None."""
-        page = self._page(compile_where(where or {}), ordering.parse(order_by), 1, 0, None)
+        page = self._page(compile_where(where or {}), ordering.parse(order_by), 1, 0, None).records()
         return page[0] if page else None
 
     async def page(
         self, where: Any = None, order_by: Any = None, limit: Any = LIMIT, offset: Any = 0, cursor: Any = None, *, fresh: Any = False
-    ) -> Page:
+    ) -> StoredPage | Page:
         """The documents that match, in order; what is `fresh` is read from the entities themselves."""
         condition = compile_where(where or {})
         order = ordering.parse(order_by)
         found = self._page(condition, order, _within("limit", limit, LIMIT_MAX), _within("offset", offset, 2**31), cursor)
-        if fresh and found and has_index(self.id):
-            await self._refresh(found, condition)
-        return found
+        if not fresh or not has_index(self.id):
+            return found
+        page = found.records()
+        await self._refresh(page, condition)
+        return page
 
     async def count(self, where: Any = None) -> int:
         """How many documents match."""
@@ -191,23 +193,23 @@ class Collection(DO, noun=COLLECTION, max_queue=10_000):
         self._make_table()
         self._indexes.declare(fields)
 
-    def _page(self, condition: Condition, order: ordering.Order, limit: int, offset: int, cursor: Any) -> Page:
+    def _page(self, condition: Condition, order: ordering.Order, limit: int, offset: int, cursor: Any) -> StoredPage:
         if cursor is not None:
             behind, params = ordering.after(order, cursor)
             condition = Condition(f"{condition.sql} AND {behind}", condition.params + params, condition.equal, condition.ranged)
         if not self._is_made():
-            return Page()
+            return StoredPage([])
         self._indexes.serve(condition, order)
         tail = f"ORDER BY {order.in_sql()} LIMIT {limit + 1} OFFSET {offset}"
         if limit > LARGE_PAGE:
             self._check_size(condition, tail)
         columns = ["number", "value", *order.columns()]
         rows = self.storage.sql(f"SELECT {', '.join(columns)} FROM documents WHERE {condition.sql} {tail}", *condition.params).raw()
-        records = [Record(codec.decode(row[1])) for row in rows[:limit]]
+        values = [row[1] for row in rows[:limit]]
         if len(rows) <= limit or not limit:
-            return Page(records)
+            return StoredPage(values)
         last = rows[limit - 1]
-        return Page(records, ordering.cursor_of(order, list(last[2:]), last[0]))
+        return StoredPage(values, ordering.cursor_of(order, list(last[2:]), last[0]))
 
     def _check_size(self, condition: Condition, tail: str) -> None:
         sql = f"SELECT sum(size) AS size FROM (SELECT length(value) AS size FROM documents WHERE {condition.sql} {tail})"

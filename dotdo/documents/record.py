@@ -55,5 +55,20 @@ class Page(list[Record]):
         self.cursor = cursor
 
 
+class StoredPage:
+    """A page as it is on the disk: it travels so, and is a Page where it arrives. The host's loop decodes nothing."""
+
+    __slots__ = ("cursor", "values")
+
+    def __init__(self, values: list[bytes], cursor: str | None = None) -> None:
+        self.values = values
+        self.cursor = cursor
+
+    def records(self) -> Page:
+        """The page itself."""
+        return Page((Record(codec.decode(value)) for value in self.values), self.cursor)
+
+
 codec.register_extension(60, Record, dict, Record)
 codec.register_extension(61, Page, lambda page: [list(page), page.cursor], lambda packed: Page(*packed))
+codec.register_extension(62, StoredPage, lambda page: [page.values, page.cursor], lambda packed: StoredPage(*packed).records())

@@ -314,6 +314,9 @@ async def test_a_write_that_nobody_awaits_is_made_and_a_read_pipelines(rt):
     before = dotdo.stats().frames_sent
     assert await db.Logs.get("l1").who.name == "ann"
     assert dotdo.stats().frames_sent == before + 1
+    await db.Logs.create(id="l2", stage="ended")
+    assert await db.Logs.list(order_by="id")[1].stage == "ended"
+    assert await db.Logs.list(order_by="id").map(lambda log: log.stage) == ["started", "ended"]
 
 
 @pytest.mark.feature(51, 362, 371, 381)
