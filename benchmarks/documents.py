@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dotdo
 from benchmarks import setting as settings
-from benchmarks.nouns import Parcel
+from benchmarks.nouns import TrackedParcel
 from benchmarks.rows import Row, at_most
 from benchmarks.setting import HOSTS, Setting
 from dotdo import db
@@ -89,17 +89,19 @@ def followed(setting: Setting) -> Iterator[Row]:
 async def _follow(count: int, rounds: int) -> tuple[float, list[float], float]:
     started = time.perf_counter()
     for first in range(0, count, WAVE):
-        await asyncio.gather(*(Parcel(f"p{n}").become("failed" if n % 20 == 0 else "sent") for n in range(first, min(first + WAVE, count))))
+        await asyncio.gather(
+            *(TrackedParcel(f"p{n}").become("failed" if n % 20 == 0 else "sent") for n in range(first, min(first + WAVE, count)))
+        )
     rate = count / (time.perf_counter() - started)
     while sum(host["active"] for host in await dotdo.hosts()):
         await asyncio.sleep(0.2)
     asked = []
     for _ in range(rounds):
         begun = time.perf_counter()
-        found = await db.Parcel.list(where={"status": "failed"})
+        found = await db.TrackedParcel.list(where={"status": "failed"})
         asked.append((time.perf_counter() - begun) * 1e3)
         assert len(found) == min(count // 20, 1000), len(found)
     awake = sum(host["active"] for host in await dotdo.hosts()) - 1  # the collection itself
-    assert await db.Parcel.count({"status": "failed"}) == count // 20
-    assert await db.Parcel.count() == count
+    assert await db.TrackedParcel.count({"status": "failed"}) == count // 20
+    assert await db.TrackedParcel.count() == count
     return rate, asked, awake

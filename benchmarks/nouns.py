@@ -33,7 +33,7 @@ class Counter(DO):
         return sorted(found)
 
 
-class Parcel(DO, index=("status",)):
+class TrackedParcel(DO, index=("status",)):
     """One whose collection knows its status."""
 
     status: str = "new"

@@ -25,6 +25,10 @@ class Record(dict[str, Any]):
             return self["$id"]
         raise KeyError(name)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of a dict; "id" is the record's id."""
+        return super().get("$id" if name == "id" and name not in self else name, default)
+
     def __getattr__(self, name: str) -> Any:
         if name in self:
             return _reachable(self[name])

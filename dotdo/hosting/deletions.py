@@ -100,9 +100,9 @@ class Deletions:
         try:
             await self._put_to_rest(key)
             is_left = await host.loop.run_in_executor(host._workers, projection.is_left, file)
-        except BaseException:
+        except StorageError as error:
             host._wake_at(key, host.clock.now() + projection.LEAVE_AGAIN_SECONDS)
-            raise
+            raise StorageError(f"{key} cannot be deleted just now, and will be as soon as nothing of it runs: {error}") from error
         if not is_left:
             raise StorageError(f"{key} was changed while it was to be deleted, and lives on")
         return True

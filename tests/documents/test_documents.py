@@ -1,8 +1,10 @@
 """Documents: made, found, changed and deleted, in every spelling, and given back as they were."""
 
 import asyncio
+import copy
 import dataclasses
 import enum
+import pickle
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
@@ -70,6 +72,9 @@ async def test_a_record_has_its_fields_as_attributes_unless_dict_has_them(rt):
     assert order.customer.email == "ann@example.com"
     assert order["items"] == [1, 2] and callable(order.items) and callable(order.get)
     assert order["get"] == "it"
+    assert (order.get("id"), order.get("total"), order.get("total", 5)) == ("o1", None, 5)
+    for copied in (copy.deepcopy(order), pickle.loads(pickle.dumps(order)), order | {}):
+        assert copied == order
     assert order.created_at == order["$created"] <= datetime.now(UTC)
     with pytest.raises(AttributeError, match="'colour'"):
         order.colour

@@ -9,7 +9,7 @@ from dotdo import DO, N, QueryError, db
 from tests.crashes import killed_at_commit
 
 
-class Till(DO):
+class DocumentTill(DO):
     sold: list[str] = []
 
     async def sell(self, product: str) -> str:
@@ -39,7 +39,7 @@ async def test_a_crash_at_any_commit_makes_every_write_once(rt):
         product = f"p{number}"
         await db.Products.create(id=product, stock=10)
         with killed_at_commit(rt, number) as commits:
-            sale = await asyncio.wait_for(Till(f"t{number}").sell(product), 20)
+            sale = await asyncio.wait_for(DocumentTill(f"t{number}").sell(product), 20)
             await dotdo.flush()
             await rt.settle()
             was_killed = len(commits) >= number
@@ -55,20 +55,20 @@ async def test_a_crash_at_any_commit_makes_every_write_once(rt):
 async def test_a_replay_sees_the_document_it_saw_at_first(rt):
     await db.Products.create(id="p", stock=10)
     rt.crash_after("pause")
-    assert await Till("t").look("p") == 10
+    assert await DocumentTill("t").look("p") == 10
 
 
 async def test_an_error_of_the_database_is_not_tried_again(rt):
     await db.Products.create(id="p", stock=1)
     with pytest.raises(QueryError, match="number"):
-        await Till("t").wrong()
+        await DocumentTill("t").wrong()
     assert (await db.get(N.Product, "p")).stock == 1
 
 
 @pytest.mark.ray
 async def test_a_program_and_entities_share_documents_on_a_cluster(ray_data):
     await db.Products.create(id="ray-1", stock=5)
-    await asyncio.gather(*(Till(f"ray-{n}").sell("ray-1") for n in range(4)))
+    await asyncio.gather(*(DocumentTill(f"ray-{n}").sell("ray-1") for n in range(4)))
     assert (await db.Product.get("ray-1")).stock == 1
     assert len(await db.Sales.list({"product": "ray-1"}, order_by="-$created")) == 4
     with pytest.raises(QueryError, match="regex"):

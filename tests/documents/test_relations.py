@@ -6,7 +6,7 @@ from dotdo import DO, DefinitionError, N, QueryError, db
 from tests.crashes import killed_at_commit
 
 
-class Member(DO):
+class ClubMember(DO):
     name: str = ""
 
     async def call(self, name: str) -> str:
@@ -14,7 +14,7 @@ class Member(DO):
         return self.name
 
     async def join(self, club: str) -> bool:
-        return await db.relate(self, N.belongs_to, N[Member(club)])
+        return await db.relate(self, N.belongs_to, N[ClubMember(club)])
 
 
 @pytest.mark.feature(327)
@@ -44,11 +44,11 @@ async def test_what_is_related_is_found_both_ways_in_order(rt):
 @pytest.mark.feature(327)
 async def test_entities_are_related_as_stubs_and_pairs_as_documents(rt):
     club = await db.Clubs.create(id="chess")
-    await db.relate(Member("m1"), N.plays_in, club)
-    assert await db.related(club, N.plays_in, N.Member, inverse=True) == [Member("m1")]
-    assert await db.related((N.Club, "chess"), N.plays_in, inverse=True) == [Member("m1")]
-    assert await Member("m2").join("c1") is True
-    assert await db.related(Member("m2"), N.belongs_to) == [Member("c1")]
+    await db.relate(ClubMember("m1"), N.plays_in, club)
+    assert await db.related(club, N.plays_in, N.ClubMember, inverse=True) == [ClubMember("m1")]
+    assert await db.related((N.Club, "chess"), N.plays_in, inverse=True) == [ClubMember("m1")]
+    assert await ClubMember("m2").join("c1") is True
+    assert await db.related(ClubMember("m2"), N.belongs_to) == [ClubMember("c1")]
 
 
 async def test_a_relation_survives_a_crash(rt):

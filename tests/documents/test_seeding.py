@@ -5,7 +5,7 @@ import pytest
 from dotdo import DO, DefinitionError, N, db
 
 
-class Tally(DO):
+class SeededTally(DO):
     count: int = 0
 
     async def add(self) -> int:
@@ -17,10 +17,10 @@ class Tally(DO):
 async def test_the_runtime_is_seeded_and_reset(rt):
     lamp, chair = await rt.seed("products", [{"id": "lamp", "stock": 10}, {"stock": 5}])
     assert await db.Product.list() == [lamp, chair]
-    assert await Tally("t").add() == 1
+    assert await SeededTally("t").add() == 1
     await rt.reset()
     assert await db.Product.list() == []
-    assert await Tally("t").add() == 1, "entities are forgotten as well"
+    assert await SeededTally("t").add() == 1, "entities are forgotten as well"
     await rt.seed("products", [{"id": "lamp", "stock": 10}])
     assert (await db.Product.update("lamp", {"stock": {"$decrement": 2}})).stock == 8
     await rt.crash()
