@@ -47,6 +47,7 @@ class Projection:
         self._activation = activation = ledger.activation
         self._names = frozenset(activation.spec.options.index)
         self._told = 0
+        self._was_there = False
         self._is_leaving = False
         self._says_so = False
         """The commit that is being made is the one that marks the file."""
@@ -56,13 +57,14 @@ class Projection:
 
     def load(self) -> None:
         file = self._activation.file
+        self._was_there = True
         self._told = journal.counter(file, _TOLD)
         self._is_leaving = bool(journal.counter(file, _LEAVING))
 
     def wake(self) -> None:
         if self._is_leaving:
             self._ledger.host.delete_left(self._activation.key)
-        elif self._told and self._told != self._hash(self._content()):
+        elif self._was_there and self._told != self._hash(self._content()):
             self._activation.exclusively(self.tell)
 
     def stop(self) -> None: ...

@@ -271,12 +271,14 @@ async def test_an_entity_that_is_used_again_while_it_is_deleted_lives_on(rt):
     assert await FollowedParcel("p1").weight == 3
 
 
-async def test_an_entity_whose_class_has_a_new_index_tells_when_it_wakes(rt):
-    await FollowedParcel("p1").become("failed")
-    await rt.settle()
-    await dotdo.hibernate(FollowedParcel("p1"))
+@pytest.mark.parametrize("before", [(), ("status", "customer_id")])
+async def test_an_entity_whose_class_has_a_new_index_tells_when_it_wakes(rt, before):
     options = FollowedParcel._do_spec_.options
     try:
+        FollowedParcel._do_spec_.options = type(options)(index=before)
+        await FollowedParcel("p1").become("failed")
+        await rt.settle()
+        await dotdo.hibernate(FollowedParcel("p1"))
         FollowedParcel._do_spec_.options = type(options)(index=("status", "weight"))
         assert await FollowedParcel("p1").weight == 0
         await rt.settle()
