@@ -21,6 +21,8 @@ from dotdo.application import (
     start,
     tell,
 )
+from dotdo.documents.database import db
+from dotdo.documents.record import Record
 from dotdo.durable.alarm import AlarmInfo
 from dotdo.durable.current import do, gather_limited, in_thread, now, sleep, step, try_, uuid4
 from dotdo.durable.handle import CallbackFailed, Execution, ExecutionInfo, complete, fail
@@ -37,6 +39,8 @@ from dotdo.errors import (
     DataFolderInUse,
     DataFolderMissing,
     DefinitionError,
+    DocumentError,
+    DocumentExists,
     DotdoError,
     ExecutionCancelled,
     FieldNotSet,
@@ -49,6 +53,7 @@ from dotdo.errors import (
     NoHandler,
     NoKey,
     NoSuchApproval,
+    NoSuchDocument,
     NoSuchLetter,
     NoSuchMember,
     NoSuchTask,
@@ -61,12 +66,14 @@ from dotdo.errors import (
     Overloaded,
     Permanent,
     Quarantined,
+    QueryError,
     RemoteError,
     ReplayDrift,
     ReplayMismatch,
     StepTimeout,
     StorageError,
     TaskCancelled,
+    UseTheEntity,
     WaitTimeout,
     WouldDeadlock,
 )
@@ -113,6 +120,8 @@ __all__ = [
     "DataFolderMissing",
     "DeadLetter",
     "DefinitionError",
+    "DocumentError",
+    "DocumentExists",
     "DotdoError",
     "Event",
     "Execution",
@@ -130,6 +139,7 @@ __all__ = [
     "NoHandler",
     "NoKey",
     "NoSuchApproval",
+    "NoSuchDocument",
     "NoSuchLetter",
     "NoSuchMember",
     "NoSuchTask",
@@ -142,7 +152,9 @@ __all__ = [
     "Overloaded",
     "Permanent",
     "Quarantined",
+    "QueryError",
     "RateLimiter",
+    "Record",
     "RemoteError",
     "ReplayDrift",
     "ReplayMismatch",
@@ -152,6 +164,7 @@ __all__ = [
     "Subscription",
     "TaskCancelled",
     "Tiered",
+    "UseTheEntity",
     "WaitTimeout",
     "WouldDeadlock",
     "ai",
@@ -160,6 +173,7 @@ __all__ = [
     "cascade",
     "complete",
     "current_event",
+    "db",
     "dead_letters",
     "delete",
     "directory",

@@ -19,6 +19,7 @@
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
       DefinitionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
+      DocumentError (also ValueError), DocumentExists, NoSuchDocument (also LookupError), QueryError (also ValueError), UseTheEntity
       IdError, BadDuration (both also ValueError)
       RemoteError                               an exception whose class is not known here
 
@@ -128,6 +129,26 @@ class NoKey(DotdoError):
 
 class NoSuchLetter(DotdoError, LookupError):
     """There is no such dead letter."""
+
+
+class DocumentError(DotdoError, ValueError):
+    """What is to be kept is no document: a field's name, a value or its size."""
+
+
+class DocumentExists(DocumentError):
+    """There is a document with this id already."""
+
+
+class NoSuchDocument(DotdoError, LookupError):
+    """There is no document with this id."""
+
+
+class QueryError(DotdoError, ValueError):
+    """A filter, an update, an order or a cursor of `db` is wrong; the message names the part."""
+
+
+class UseTheEntity(DotdoError):
+    """The collection only follows entities: change the entity itself."""
 
 
 class NotAllowed(DotdoError):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import repeats
+from dotdo.durable import projection, repeats
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.event_waits import take_offer
 from dotdo.durable.waits import WaitOperation, pack_signal
@@ -356,6 +356,7 @@ def _event(ledger: Ledger, call: IncomingCall, handler: str, line: str, message:
 
 
 _VERBS: dict[str, Callable[..., None]] = {
+    "leave": projection.leave,
     "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
     "resume": _resume, "event": _event, "offer": take_offer, "retry": _retry, "replay": _replay, "signal": _signal, "reply": _reply,
 }  # fmt: skip

@@ -18,6 +18,7 @@ from dotdo.durable.deliveries import Deliveries
 from dotdo.durable.dormant import Dormant
 from dotdo.durable.inbox import Inbox
 from dotdo.durable.outbox import Outbox
+from dotdo.durable.projection import Projection
 from dotdo.durable.run import Run
 from dotdo.durable.runs import Runs
 from dotdo.durable.step import StepOperation
@@ -56,6 +57,9 @@ class Ledger:
         self.own_executions: dict[str, OwnExecutions] = {alarm.METHOD: self.alarm, deliveries.METHOD: self.deliveries}
         self.extensions = {name: make(self) for name, make in ports.extensions.items()}
         self._components: list[Component] = [self.alarm, self.deliveries, *self.extensions.values()]
+        self.projection = Projection(self) if activation.spec.options.index else None
+        if self.projection is not None:
+            self._components.append(self.projection)
         self.runs_changed = False
         self._queue_max = activation.spec.options.max_queue or activation.host.settings.max_queue
         self._queue_bytes_max = activation.host.settings.max_queue_bytes
@@ -413,7 +417,8 @@ class Ledger:
         dropping.drop(self.activation, list(self.activation.tasks))
 
     def let_go(self) -> None:
-        for part in ("caller", "dormant", "alarm", "deliveries", "outbox", "inbox", "extensions", "own_executions", "_components"):
+        parts = "caller dormant alarm deliveries outbox inbox projection extensions own_executions _components"
+        for part in parts.split():
             self.__dict__.pop(part, None)
 
     @property

@@ -4,6 +4,9 @@ A message is a row in the same commit as the turn that sent it, so it exists exa
 delivers it once the commit is safe; the receiver takes its number in the commit of what it does with it, and drops a
 number it has taken before. Acknowledged rows are deleted with the next commit, not by one of their own.
 
+The numbers of a new file begin at the time of day: receivers remember the last number of a sender, and an entity that is
+deleted and made again must not begin below it.
+
 Messages to one receiver are a line. So many of a line are on their way at once; each says which one must have come before
 it, and the receiver refuses one that is out of order. A refused message (the receiver's file failed, its host cannot be
 reached, its code is not there) holds its line, and is sent again after a growing delay; the entity may sleep meanwhile.
@@ -18,7 +21,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from dotdo import codec
+from dotdo import clock, codec
 from dotdo.errors import DotdoError
 from dotdo.rpc import follow, frames
 from dotdo.storage import journal
@@ -137,7 +140,7 @@ class Outbox:
         """Add a message to the transaction that is being put together."""
         file = self._activation.file
         if self._last < 0:
-            self._last = journal.counter(file, _COUNTER)
+            self._last = journal.counter(file, _COUNTER) or int(clock.wall_now() * 1e6)
         self._last += 1
         message = codec.encode([path, payload, call_id, has_promises])
         journal.put_outgoing(file, self._last, noun, entity_id, message)

@@ -92,6 +92,8 @@ class Activation:
         self.error: BaseException | None = None
         self.abort_error: BaseException | None = None
         self.idle_timer: Any = None
+        self.before_commit: Callable[[], Callable[[], None] | None] | None = None
+        """May add to each commit; what it returns runs after the commit's own effects."""
         self._slot = host.slot
         self._mark = host.slot.mark_of(self.key) if host.slot is not None else b""
         self.ledger = make_ledger(self)
@@ -363,6 +365,10 @@ class Activation:
 
     def _commit(self, done: Callable[[], None]) -> None:
         file = self.file
+        if self.before_commit is not None:
+            also = self.before_commit()
+            if also is not None:
+                first, done = done, lambda: (first(), also())[0]
         if file.commit_needs_worker:
             self.committing = True
 
@@ -532,7 +538,7 @@ class Activation:
         """The activation is over for good: take its objects apart, so that they are freed now and not by the collector."""
         self.ledger.let_go()
         del self.ledger
-        self.instance = None
+        self.instance = self.before_commit = None
         self.context = Context()
         self.idle_timer = None
         self.tasks.clear()

@@ -25,6 +25,7 @@ from dotdo.entity.ports import TurnSlot
 from dotdo.errors import DotdoError, NoSuchMember, Quarantined, StorageError
 from dotdo.hosting import catalog
 from dotdo.hosting.data_folder import DataFolder
+from dotdo.hosting.deletions import Deletions
 from dotdo.hosting.memory import Memory
 from dotdo.hosting.shard_index import ShardIndex
 from dotdo.hosting.shards import Shard, shard_of
@@ -120,6 +121,7 @@ class Host:
         self.mocks: dict[str, Callable[..., Any]] = {}
         self.on_step: Callable[[str, str, str], None] | None = None
         self.on_quiet: Callable[[], None] | None = None
+        self.deletions = Deletions(self)
         self.quarantine: dict[str, str] = {}
         self.suspects: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
@@ -237,7 +239,7 @@ class Host:
         if until is not None and until > self.clock.now():
             self._wake_at(key, until)
             return
-        if (noun, entity_id) in self.activations or key in self.quarantine:
+        if (noun, entity_id) in self.activations or key in self.quarantine or key in self.deletions:
             return
         try:
             self._activate(noun, entity_id)
@@ -337,6 +339,8 @@ class Host:
             key = key_of(call.noun, check_id(call.entity_id))
             if key in self.quarantine:
                 raise Quarantined(f"{key} is quarantined: {self.quarantine[key]}")
+            if self.deletions.holds_back(call):
+                return
             until = self.suspects.get(key)
             if until is not None and until > self.clock.now():
                 self.clock.call_at(until, lambda: self.deliver(call))
@@ -631,20 +635,12 @@ class Host:
             await asyncio.sleep(0)
         return True
 
+    def delete_left(self, key: str) -> None:
+        if not self._is_stopping:
+            self._spawn(self.deletions.resume(key))
+
     async def _delete(self, key: str) -> bool:
-        noun, entity_id = split_key(key)
-        await self._hibernate_now(key)
-        if split_key(key) in self.activations:
-            raise StorageError(f"{key} is busy: it can be deleted when nothing of it runs")
-        number = shard_of(key, self.folder.shards)
-        file = EntityFile(paths.entity_path(self._shards[number].folder, noun, entity_id), disk=self._disk)
-        was_there = file.exists()
-        await self.loop.run_in_executor(self._workers, file.delete)
-        await self._indexes[number].remove(key)
-        timer = self._wakes.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-        return was_there
+        return await self.deletions.delete(key)
 
     async def _release(self, key: str) -> bool:
         was = self.quarantine.pop(key, None) is not None

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from dotdo import application, durations
 from dotdo.clock import Clock, SystemClock, VirtualClock
 from dotdo.config import Settings
+from dotdo.documents.database import db
 from dotdo.durable import handle
 from dotdo.errors import DotdoError
 from dotdo.hosting import data_folder
@@ -30,6 +31,7 @@ from dotdo.hosting.local import LocalRouter
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import Client
 from dotdo.storage.disk import REAL, Disk
+from dotdo.testing import seeding
 
 QUIET_PASSES = 5
 OUTSIDE_SECONDS = 0.1
@@ -228,6 +230,23 @@ class Runtime:
 
         # a task of its own, also when an entity's code has called this
         self._restarting = asyncio.Task(again(), loop=self._loop, context=contextvars.Context())
+
+    # -- documents ----------------------------------------------------------------------------------------------
+
+    async def seed(self, collection: str, documents: list[Any]) -> list[Any]:
+        """Create documents, as `await rt.seed("products", [{"name": "lamp"}])`; the records, in order."""
+        return await seeding.seed(db, collection, documents)
+
+    async def reset(self) -> None:
+        """Forget everything: every entity and document, every mock; what runs is dropped as by a crash."""
+        self.router.host = None
+        self.host.kill()
+        await self.host.close_indexes()
+        for file in (self.path / "shards").rglob("*sqlite*"):
+            file.unlink()  # folders stay, because the disk knows which are made, and locks, because they count epochs
+        self._mocks.clear()
+        self._crash_step = None
+        await self._start()
 
     # -- running ------------------------------------------------------------------------------------------------
 
