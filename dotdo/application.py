@@ -24,9 +24,10 @@ from dotdo.config import Settings
 from dotdo.durable.handle import Execution, starting
 from dotdo.errors import CallTimeout, DataFolderInUse, DotdoError
 from dotdo.hosting import catalog, data_folder
-from dotdo.hosting.host import CONTROL_NOUN, Host
+from dotdo.hosting.host import Host
 from dotdo.hosting.local import LocalRouter
 from dotdo.hosting.shards import Shard
+from dotdo.names import CONTROL_NOUN
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import Client
 from dotdo.rpc.node import Node
@@ -39,7 +40,7 @@ class _Background:
     """One loop in a thread of its own, for code without a loop."""
 
     def __init__(self) -> None:
-        from dotdo.hosting.cluster import new_loop
+        from dotdo.hosting.process import new_loop
 
         self.loop = new_loop()
         self._thread = threading.Thread(target=self._run, name="dotdo-background", daemon=True)
@@ -374,7 +375,7 @@ async def release(stub: Any) -> bool:
 
 
 async def hosts() -> list[dict[str, Any]]:
-    """The hosts of the runtime: name, process id, number of active entities, shards."""
+    """The hosts that own shards: name, process id, number of active entities, shards, and by key their dedicated hosts."""
     runtime = current()
     return [await _ask(runtime, host, "status") for host in runtime.router.host_names()]
 

@@ -11,6 +11,8 @@ import re
 from dotdo.errors import DefinitionError, IdError
 
 ID_BYTES_MAX = 512
+CONTROL_NOUN = "_host"
+"""Calls to this noun are for a host itself, by its name; no class can bear it."""
 _NOUN = re.compile(r"[A-Z][A-Za-z0-9_]{0,99}\Z")
 
 

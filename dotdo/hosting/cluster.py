@@ -1,173 +1,37 @@
-"""Hosts as Ray actors. The only module that imports Ray, and only when a cluster is started or joined.
+"""A runtime on a Ray cluster: started by this program, or joined.
 
 Ray is the control plane: it starts, names, places and restarts hosts, and tells who may where they listen and with which
-token. Calls never go through it. Each host runs its own thread with its own loop, so that Ray's threads are not in the
-way; everything a restarted host needs is among its actor's arguments.
+token. Calls never go through it. The actors are named, in a namespace of the data folder's own, and pinned to the node
+of the program that started them, for that is where the folder is.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
-import resource
 import secrets
 import socket
-import threading
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dotdo.clock import SystemClock, wall_now
 from dotdo.config import Settings
-from dotdo.errors import DataFolderInUse, DotdoError, HostLost
-from dotdo.hosting import catalog, data_folder, sockets
+from dotdo.entity.noun import NounSpec
+from dotdo.errors import DataFolderInUse, DotdoError
+from dotdo.hosting import catalog
 from dotdo.hosting.data_folder import DataFolder
-from dotdo.hosting.host import CONTROL_NOUN, Host
-from dotdo.hosting.shards import Shard, shard_of
-from dotdo.hosting.slot import Slot, Watchdog
-from dotdo.names import key_of
+from dotdo.hosting.launching import find_host, own_node
+from dotdo.hosting.process import HostPlan, HostProcess
+from dotdo.hosting.router import ClusterRouter
+from dotdo.hosting.shards import Shard
+from dotdo.hosting.supervision import Supervisor
 
 _log = logging.getLogger("dotdo.cluster")
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
-GC_THRESHOLD = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class HostPlan:
-    """Everything a host needs to start, and to start again."""
-
-    name: str
-    data: str
-    shards: list[int]
-    settings: Settings
-    token: str
-    sockets: dict[str, str]
-    owners: list[str]
-    env: Any
-
-
-class ClusterRouter:
-    """Which host owns a key, and how to reach it on this machine."""
-
-    def __init__(self, owners: list[str], paths: dict[str, str], token: str) -> None:
-        self.token = token
-        self._owners = owners
-        self._paths = paths
-        self.on_noun: Callable[[str], None] | None = None
-
-    def host_of(self, noun: str, entity_id: str) -> str:
-        if noun == CONTROL_NOUN:
-            return entity_id
-        if self.on_noun is not None:
-            self.on_noun(noun)
-        return self._owners[shard_of(key_of(noun, entity_id), len(self._owners))]
-
-    def host_names(self) -> list[str]:
-        return sorted(self._paths)
-
-    async def connect(self, host: str, protocol: Callable[[], asyncio.BaseProtocol]) -> asyncio.BaseTransport:
-        path = self._paths.get(host)
-        if path is None:
-            raise HostLost(f"this runtime has no host {host!r}; it has {', '.join(self.host_names())}")
-        transport, _ = await asyncio.get_running_loop().create_unix_connection(protocol, path)
-        return transport
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """A fast loop where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
-
-
-class HostProcess:
-    """What the Ray actor is: a thread with a loop and a host on it."""
-
-    def __init__(self, plan: HostPlan) -> None:
-        import gc
-        import sys
-
-        sys.setswitchinterval(0.001)
-        gc.set_threshold(GC_THRESHOLD, 20, 20)
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft < hard:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        self._plan = plan
-        self._ready = threading.Event()
-        self._problem: BaseException | None = None
-        self._loop = new_loop()
-        self._host: Host | None = None
-        self._slot: Slot | None = None
-        self._thread = threading.Thread(target=self._run, name="dotdo-host", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        if self._problem is not None:
-            raise self._problem
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._start())
-        except BaseException as problem:  # the actor's constructor raises it
-            self._problem = problem
-            self._ready.set()
-            return
-        self._ready.set()
-        self._loop.run_forever()
-
-    async def _start(self) -> None:
-        plan = self._plan
-        folder = data_folder.read_folder(Path(plan.data))
-        catalog.use_folder(folder.nouns)
-        catalog.load_shipped()
-        slot = self._slot = Slot(folder.hosts / f"{plan.name}.slot")
-        dead_key, deaths = slot.last_words(wall_now())
-        router = ClusterRouter(plan.owners, plan.sockets, plan.token)
-        host = self._host = Host(
-            plan.settings, folder, plan.shards, plan.name, clock=SystemClock(self._loop), loop=self._loop, router=router,
-            token=plan.token, env=plan.env, slot=slot,
-        )  # fmt: skip
-        await host.start(dead_key, deaths)
-        path = plan.sockets[plan.name]
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        await self._loop.create_unix_server(host.session, path, backlog=512)
-        os.chmod(path, 0o600)
-        slot.end()
-        Watchdog(slot, plan.settings.max_turn_s, self._turn_limit).start()
-
-    def _turn_limit(self, key: str) -> float | None:
-        """How long one turn of an entity may hold the loop."""
-        spec = catalog.find(key.partition("/")[0])
-        own = spec.options.max_turn_s if spec is not None else None
-        return self._plan.settings.max_turn_s if own is None else own
-
-    def address(self) -> dict[str, Any]:
-        """How to reach this runtime: only who can reach the Ray cluster learns it."""
-        plan = self._plan
-        return {"token": plan.token, "sockets": plan.sockets, "owners": plan.owners, "pid": os.getpid()}
-
-    def stop(self) -> bool:
-        """Put the entities to sleep and give the shards back."""
-        host = self._host
-        if host is None:
-            return False
-        asyncio.run_coroutine_threadsafe(host.stop(), self._loop).result(STOP_TIMEOUT_SECONDS)
-        if self._slot is not None:
-            self._slot.clear()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._plan.sockets[self._plan.name])
-        return True
 
 
 class Cluster:
@@ -181,7 +45,9 @@ class Cluster:
         self._detached = detached
         self._started_ray = False
         self._actors: list[Any] = []
-        self._shipped: set[str] = set()
+        self._shipped: dict[str, NounSpec] = {}
+        self._supervisor: Supervisor | None = None
+        self._pulses: dict[str, Any] = {}
         self.router: ClusterRouter
 
     @property
@@ -192,12 +58,16 @@ class Cluster:
         """Start hosts, or join those that run on this data folder. Blocks. Raises DataFolderInUse, DotdoError."""
         catalog.use_folder(self.folder.nouns)
         catalog.ship(self.folder.nouns)
-        self._shipped = set(catalog.known())
+        self._shipped = catalog.known()
         if self._is_running():
             self._join()
         else:
             self._start_hosts()
         self.router.on_noun = self._ship_late
+        supervisor = self._supervisor = Supervisor(self.namespace, self.settings.host_timeout_s)
+        for name in self.router.host_names():
+            supervisor.watch(name, self._pulses.get(name), is_for_ever=True)
+        supervisor.start()
 
     def _is_running(self) -> bool:
         """Is a shard of the folder owned by a living process?"""
@@ -229,33 +99,28 @@ class Cluster:
 
     def _start_hosts(self) -> None:
         ray = self._ray(self.settings.address)
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
         count = self.settings.hosts if self.settings.hosts is not None else max(1, min(os.cpu_count() or 1, 8))
         count = min(count, self.folder.shards)
         names = [f"h{number}" for number in range(count)]
         owners = [names[shard % count] for shard in range(self.folder.shards)]
-        runtime_id = secrets.token_hex(6)
-        paths = {name: sockets.socket_path(runtime_id, name) for name in names}
-        token = secrets.token_urlsafe(32)
+        runtime_id, token, node = secrets.token_hex(6), secrets.token_urlsafe(32), own_node()
         actor_class = ray.remote(HostProcess)
         for name in names:
+            shards = [shard for shard, owner in enumerate(owners) if owner == name]
             plan = HostPlan(
-                name,
-                str(self.folder.path),
-                [s for s, owner in enumerate(owners) if owner == name],
-                self.settings,
-                token,
-                paths,
-                owners,
-                self._env,
-            )
+                name, runtime_id, self.namespace, str(self.folder.path), node, shards, owners, self.settings, token, self._env
+            )  # fmt: skip
             options: dict[str, Any] = {
                 "name": name, "namespace": self.namespace, "num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "max_concurrency": 4,
+                "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False),
             }  # fmt: skip
             if self._detached:
                 options["lifetime"] = "detached"
             self._actors.append(actor_class.options(**options).remote(plan))
         try:
-            ray.get([actor.address.remote() for actor in self._actors], timeout=START_TIMEOUT_SECONDS)
+            found = ray.get([actor.address.remote() for actor in self._actors], timeout=START_TIMEOUT_SECONDS)
         except Exception as error:
             cause = getattr(error, "cause", None)
             self._abandon(ray)
@@ -264,7 +129,8 @@ class Cluster:
                 raise DataFolderInUse(f"{self.folder.path} is in use: {text.strip().splitlines()[-1]}") from error
             raise DotdoError(f"the hosts did not start: {text.strip().splitlines()[-1]}") from (cause or error)
         self.is_owner = True
-        self.router = ClusterRouter(owners, paths, token)
+        self.router = self._route(found[0])
+        self._pulses = {name: each["pulse"] for name, each in zip(names, found, strict=True)}
         self._address_file().write_text(f"{ray.get_runtime_context().gcs_address}\n{os.getpid()}\n{socket.gethostname()}\n")
 
     def _abandon(self, ray: Any) -> None:
@@ -290,7 +156,12 @@ class Cluster:
             raise DataFolderInUse(
                 f"{self.folder.path} is used by process {pid}, whose runtime at {address} could not be joined: {type(error).__name__}: {error}"
             ) from error
-        self.router = ClusterRouter(found["owners"], found["sockets"], found["token"])
+        self.router = self._route(found)
+
+    def _route(self, found: dict[str, Any]) -> ClusterRouter:
+        return ClusterRouter(
+            found["owners"], found["addresses"], found["token"], own_node(), lambda name: find_host(name, self.namespace)
+        )  # fmt: skip
 
     def _abandon_join(self) -> None:
         if self._started_ray:
@@ -301,14 +172,17 @@ class Cluster:
 
     def _ship_late(self, noun: str) -> None:
         """A noun defined after the start: put its code where the hosts find it, before its first call leaves."""
-        if noun not in self._shipped and catalog.find(noun) is not None:
-            self._shipped = set(catalog.known())
+        spec = catalog.find(noun)
+        if spec is not None and self._shipped.get(noun) is not spec:
+            self._shipped = catalog.known()
             catalog.ship(self.folder.nouns)
 
     def stop(self) -> None:
         """Stop what this program started; one that joined only disconnects. Blocks."""
         import ray
 
+        if self._supervisor is not None:
+            self._supervisor.stop()
         if not ray.is_initialized():
             return
         if self.is_owner and not self._detached:
