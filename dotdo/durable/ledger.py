@@ -407,6 +407,14 @@ class Ledger:
         self.runs.clear()
         dropping.drop(self.activation, list(self.activation.tasks))
 
+    def take_calls(self) -> list[IncomingCall]:
+        """The calls that are accepted and not answered; their runs have no callers from now on."""
+        calls = []
+        for run in self.runs.values():
+            calls += run.callers
+            run.callers = []
+        return calls
+
     def abandon(self) -> None:
         """Drop everything without telling anybody."""
         self._cancel_timers()

@@ -102,6 +102,9 @@ class Ledger(Protocol):
     def fail_all(self, error: BaseException) -> None:
         """The activation broke: everyone waiting gets the error, every coroutine is dropped."""
 
+    def take_calls(self) -> list[IncomingCall]:
+        """The calls that are accepted and not answered; their runs have no callers from now on."""
+
     @property
     def waiting_bytes(self) -> int:
         """The arguments of calls that are accepted and neither answered nor parked."""

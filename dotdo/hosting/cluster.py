@@ -8,6 +8,7 @@ of the program that started them, for that is where the folder is.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import secrets
@@ -29,6 +30,7 @@ from dotdo.hosting.supervision import Supervisor
 
 _log = logging.getLogger("dotdo.cluster")
 
+RAY_AUTH_MODE = "RAY_AUTH_MODE"
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
@@ -57,10 +59,12 @@ class Cluster:
     def start(self) -> None:
         """Start hosts, or join those that run on this data folder. Blocks. Raises DataFolderInUse, DotdoError."""
         catalog.use_folder(self.folder.nouns)
-        catalog.ship(self.folder.nouns)
+        is_new = catalog.ship(self.folder.nouns)
         self._shipped = catalog.known()
         if self._is_running():
             self._join()
+            if is_new:
+                self._reload_hosts()
         else:
             self._start_hosts()
         self.router.on_noun = self._ship_late
@@ -77,12 +81,14 @@ class Cluster:
     def _address_file(self) -> Path:
         return self.folder.path / "hosts" / "runtime.address"
 
-    def _ray(self, address: str | None) -> Any:
+    def _ray(self, address: str | None, auth_mode: str | None = None) -> Any:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray is configured through its environment
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if auth_mode is not None:  # a cluster that a program starts for itself asks for a token; who joins must know of it
+                os.environ.setdefault(RAY_AUTH_MODE, auth_mode)
             import ray
 
             if ray.is_initialized():
@@ -131,7 +137,11 @@ class Cluster:
         self.is_owner = True
         self.router = self._route(found[0])
         self._pulses = {name: each["pulse"] for name, each in zip(names, found, strict=True)}
-        self._address_file().write_text(f"{ray.get_runtime_context().gcs_address}\n{os.getpid()}\n{socket.gethostname()}\n")
+        address = {
+            "address": ray.get_runtime_context().gcs_address, "pid": os.getpid(), "machine": socket.gethostname(),
+            "ray_auth_mode": os.environ.get(RAY_AUTH_MODE),
+        }  # fmt: skip
+        self._address_file().write_text(json.dumps(address))
 
     def _abandon(self, ray: Any) -> None:
         for actor in self._actors:
@@ -144,11 +154,12 @@ class Cluster:
 
     def _join(self) -> None:
         try:
-            address, pid, _machine = self._address_file().read_text().split()
-        except (OSError, ValueError):
+            found = json.loads(self._address_file().read_text())
+            address, pid, auth_mode = found["address"], found["pid"], found["ray_auth_mode"]
+        except (OSError, ValueError, KeyError):
             raise DataFolderInUse(f"{self.folder.path} is used by a program whose runtime cannot be joined (in-process?)") from None
         try:
-            ray = self._ray(address)
+            ray = self._ray(address, auth_mode)
             actor = ray.get_actor("h0", namespace=self.namespace)
             found = ray.get(actor.address.remote(), timeout=START_TIMEOUT_SECONDS)
         except Exception as error:
@@ -171,11 +182,25 @@ class Cluster:
             self._started_ray = False
 
     def _ship_late(self, noun: str) -> None:
-        """A noun defined after the start: put its code where the hosts find it, before its first call leaves."""
+        """A noun defined, or defined anew, after the start: its code is where hosts find it before its next call leaves."""
         spec = catalog.find(noun)
-        if spec is not None and self._shipped.get(noun) is not spec:
-            self._shipped = catalog.known()
-            catalog.ship(self.folder.nouns)
+        before = self._shipped.get(noun)
+        if spec is None or before is spec:
+            return
+        self._shipped = catalog.known()
+        if catalog.ship(self.folder.nouns) and before is not None:
+            self._reload_hosts()
+
+    def _reload_hosts(self) -> None:
+        """Let every host load what was shipped: idle entities are on the new code when this returns. Raises NounNotLoadable."""
+        import ray
+
+        try:
+            actors = [ray.get_actor(name, namespace=self.namespace) for name in self.router.host_names()]
+            ray.get([actor.reload.remote() for actor in actors], timeout=START_TIMEOUT_SECONDS)
+        except Exception as error:
+            cause = getattr(error, "cause", None)
+            raise (cause if isinstance(cause, DotdoError) else DotdoError(f"the hosts did not load the new code: {error}")) from error
 
     def stop(self) -> None:
         """Stop what this program started; one that joined only disconnects. Blocks."""

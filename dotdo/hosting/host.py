@@ -29,6 +29,7 @@ from dotdo.hosting.deletions import Deletions
 from dotdo.hosting.local_call import LocalCall
 from dotdo.hosting.memory import Memory
 from dotdo.hosting.owned_shards import OwnedShards
+from dotdo.hosting.renewal import Renewal
 from dotdo.hosting.single_entity import SingleEntity
 from dotdo.hosting.territory import Territory
 from dotdo.names import CONTROL_NOUN, check_id, key_of, split_key
@@ -117,6 +118,8 @@ class Host:
         self._is_stopping = False
         self.slot: TurnSlot | None = slot
         self._evicting = False
+        self._renewal = Renewal(self)
+        catalog.on_replaced(self._renewal)
         self._memory = Memory(loop, self._workers)
         self._open_files: set[Activation] = set()
         self._closing = False
@@ -526,10 +529,16 @@ class Host:
 
     async def reload(self) -> list[str]:
         """Load code that was shipped; the nouns that are new or have changed."""
-        catalog.load_shipped()
+        nouns = catalog.load_shipped()
         if self.dedicated is not None:
             await self.dedicated.reload()
-        return []
+        await self._renewal.settled()
+        return nouns
+
+    def call_threadsafe(self, callback: Callable[..., None], *args: Any) -> None:
+        """Call on this host's loop, from any thread."""
+        if not self._is_stopping:
+            self._threadsafe(callback, *args)
 
     @property
     def is_stopping(self) -> bool:
