@@ -38,6 +38,7 @@ _folder: Path | None = None
 _shipped_functions: set[str] = set()
 _seen_files: dict[str, float] = {}
 _loading_from: str | None = None
+_is_importing = False
 
 
 def register(spec: NounSpec) -> None:
@@ -67,8 +68,8 @@ def _main_origin() -> str:
 
 
 def is_loading() -> bool:
-    """True while shipped nouns are being rebuilt."""
-    return _loading_from is not None
+    """True while the code of programs is being loaded: shipped nouns are rebuilt, modules imported."""
+    return _loading_from is not None or _is_importing
 
 
 def register_function(name: str, fn: Callable[..., Any]) -> None:
@@ -195,14 +196,19 @@ def load_shipped() -> None:
 
 
 def _import_modules(entry: dict[str, Any]) -> None:
+    global _is_importing
     for folder in entry["path"]:
         if folder not in sys.path:
             sys.path.append(folder)
-    for module in entry["modules"]:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            continue
+    _is_importing = True
+    try:
+        for module in entry["modules"]:
+            try:
+                importlib.import_module(module)
+            except ImportError:
+                continue
+    finally:
+        _is_importing = False
 
 
 def _load_pickle(file: Path) -> None:

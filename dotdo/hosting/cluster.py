@@ -305,6 +305,10 @@ class Cluster:
             self._shipped = set(catalog.known())
             catalog.ship(self.folder.nouns)
 
+    def ship(self) -> None:
+        """Put what this program has defined since it started where the hosts find it."""
+        catalog.ship(self.folder.nouns)
+
     def stop(self) -> None:
         """Stop what this program started; one that joined only disconnects. Blocks."""
         import ray
