@@ -37,6 +37,9 @@ POLICY = retry.RetryPolicy(max_attempts=5)
 RUNNING_MAX = 256
 """Handlers that run at once in one entity."""
 
+STARTED_AT_ONCE_MAX = 64
+"""So many handlers are started one after another before the loop sees to others."""
+
 DEATHS_MAX = 2
 HISTORY_MAX = 20
 
@@ -84,6 +87,8 @@ class Deliveries:
         self._by_seq: dict[int, Delivery] = {}
         self._timers: dict[str, Any] = {}
         self._held: deque[str] = deque()
+        self._to_start: deque[str] = deque()
+        self._is_starting = False
         self._running = 0
         self._last = -1
 
@@ -191,7 +196,23 @@ class Deliveries:
     # -- handling -----------------------------------------------------------------------------------------------
 
     def _pump(self, line: str) -> None:
-        """Start the first event of a line, if it may start now."""
+        """Start the first event of a line, if it may start now; the stack must not grow with the line."""
+        self._to_start.append(line)
+        if not self._is_starting:
+            self._start_some()
+
+    def _start_some(self) -> None:
+        self._is_starting = True
+        try:
+            for _ in range(STARTED_AT_ONCE_MAX):
+                if not self._to_start or self._activation.has_ended:
+                    return
+                self._start_first(self._to_start.popleft())
+        finally:
+            self._is_starting = False
+        self._activation.host.loop.call_soon(self._start_some)
+
+    def _start_first(self, line: str) -> None:
         waiting = self._lines.get(line)
         if not waiting or waiting[0].is_running:
             return

@@ -69,7 +69,8 @@ class Agenda:
     # -- Component ----------------------------------------------------------------------------------------------
 
     def load(self) -> None:
-        self._is_empty = not self._activation.file.query("SELECT 1 FROM _do_agenda LIMIT 1")
+        file = self._activation.file
+        self._is_empty = not (file.has_table(_NAME) and file.query("SELECT 1 FROM _do_agenda LIMIT 1"))
 
     def wake(self) -> None:
         """`setup` has run: what it scheduled before and does not now is taken back."""

@@ -39,7 +39,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Forget what the test declared within itself."""
     if _known not in item.stash:
         return
-    for schedule_id in registry.known_ids() - item.stash[_known]:
+    before = item.stash[_known]
+    for schedule_id in registry.known_ids() - before:
         if registry.module_of(schedule_id) == _module_of(item):
             registry.forget(schedule_id)
 
