@@ -1,11 +1,12 @@
 """The pytest plugin: the fixtures `dotdo_runtime` (real clock) and `dotdo_virtual` (virtual clock).
 
 Each test module is an application of its own: the schedules that other test modules declare do not run in its runtimes, nor
-do those that an earlier test of the module has declared within itself.
+do those that an earlier test has declared while it ran.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,6 +17,7 @@ from dotdo.testing.runtime import Runtime, runtime
 
 _test_modules: set[str] = set()
 _known: pytest.StashKey[set[str]] = pytest.StashKey()
+_imported: pytest.StashKey[set[str]] = pytest.StashKey()
 
 
 def _module_of(item: pytest.Item) -> str:
@@ -32,16 +34,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Hide the schedules of the other test modules."""
     registry.hide_modules(_test_modules - {_module_of(item)})
     item.stash[_known] = registry.known_ids()
+    item.stash[_imported] = set(sys.modules)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """Forget what the test declared within itself."""
+    """Forget what the test declared; a module that was first imported meanwhile will not declare again, so it keeps its own."""
     if _known not in item.stash:
         return
     before = item.stash[_known]
     for schedule_id in registry.known_ids() - before:
-        if registry.module_of(schedule_id) == _module_of(item):
+        if registry.module_of(schedule_id) in item.stash[_imported]:
             registry.forget(schedule_id)
 
 

@@ -210,8 +210,9 @@ async def test_a_schedule_of_a_script_survives_the_kill_of_everything_with_its_h
 
 
 async def to_file(path: str):
-    with open(path, "a") as file:
-        file.write(f"{dotdo.current_event().at.timestamp()}\n")
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, f"{dotdo.current_event().at.timestamp()}\n".encode())
+    os.close(descriptor)
 
 
 class ClusterTicker(DO, noun="SchedClusterTicker"):
