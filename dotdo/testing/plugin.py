@@ -42,9 +42,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Forget what the test declared; a module that was first imported meanwhile will not declare again, so it keeps its own."""
     if _known not in item.stash:
         return
-    before = item.stash[_known]
+    before, imported = item.stash[_known], set(sys.modules) - item.stash[_imported]
     for schedule_id in registry.known_ids() - before:
-        if registry.module_of(schedule_id) in item.stash[_imported]:
+        if registry.module_of(schedule_id) not in imported:
             registry.forget(schedule_id)
 
 

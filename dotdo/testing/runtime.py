@@ -14,12 +14,13 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from dotdo import application, durations
-from dotdo.clock import Clock, SystemClock, VirtualClock
+from dotdo.clock import Clock, SystemClock, VirtualClock, to_datetime
 from dotdo.config import Settings
 from dotdo.documents.database import db
 from dotdo.durable import handle
@@ -163,6 +164,10 @@ class Runtime:
         due = self.clock.next_due()
         if due is not None:
             self.clock.advance_to(due)
+
+    def now(self) -> datetime:
+        """The time by the runtime's clock."""
+        return to_datetime(self.clock.now())
 
     async def advance(self, duration: durations.Duration) -> None:
         """Move the virtual clock on, firing everything due in order and letting it run to rest."""
