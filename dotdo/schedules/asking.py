@@ -47,7 +47,7 @@ class ScheduleInfo:
     text: str
     overlap: Overlap
     catch_up: CatchUp
-    next_times: list[datetime]
+    next_times: builtins.list[datetime]
     is_paused: bool
     runs: int
     skipped: int
@@ -60,7 +60,7 @@ class ScheduleInfo:
         return self.next_times[0] if self.next_times else None
 
 
-async def list(of: Any = None) -> list[ScheduleInfo]:  # type: ignore[valid-type]
+async def list(of: Any = None) -> builtins.list[ScheduleInfo]:
     """The schedules of programs, or those of one entity, with what is due first at the front."""
     keys = [_key_of(of)] if of is not None else [key_of(KEEPER, schedule_id) for schedule_id in await make_stub(*BOOK).ids()]
     pages = await asyncio.gather(*(control_call(make_stub(*split_key(key)), NAME, "list") for key in keys))

@@ -13,6 +13,7 @@ import dotdo
 from dotdo import DO, DefinitionError, every, schedule, schedule_at, schedules
 from dotdo.clock import to_datetime
 from dotdo.errors import NoSuchSchedule
+from dotdo.testing import runtime
 
 ran: list = []
 """What ran, with the time it ran for, as wall time in UTC."""
@@ -21,6 +22,13 @@ ran: list = []
 @pytest.fixture(autouse=True)
 def nothing_ran():
     ran.clear()
+
+
+@pytest.fixture
+async def awake():
+    """A runtime whose entities rest rarely, for weeks that are full of times."""
+    async with runtime(clock="virtual", idle_timeout="1h") as running:
+        yield running
 
 
 def note(what: str) -> None:
@@ -240,10 +248,10 @@ class Reporter(DO, noun="SchedReporter"):
 
 
 @pytest.mark.feature(93, 94, 95, 438)
-async def test_an_entity_keeps_its_own_schedules(virtual):
+async def test_an_entity_keeps_its_own_schedules(awake):
     reporter = Reporter("r")
     assert await reporter.reports == 0
-    await virtual.advance("7d")
+    await awake.advance("7d")
     assert of("weekly") == ["Mon 20 09:00"]
     assert len(of("daily summary")) == 7
     assert await reporter.reports == 1
@@ -274,16 +282,16 @@ async def test_between_its_times_an_entity_sleeps_on_disk(virtual):
 
 
 @pytest.mark.feature(7)
-async def test_what_setup_no_longer_schedules_is_removed(virtual):
+async def test_what_setup_no_longer_schedules_is_removed(awake):
     reporter = Reporter("r")
     await reporter.add("friday at noon", "by hand")
     assert {one.name for one in await schedules.list(reporter)} >= {"Reporter.weekly_report", "by hand"}
     await reporter.skip_mondays()
-    await virtual.restart()
+    await awake.restart()
     names = {one.name for one in await schedules.list(reporter)}
     assert "Reporter.weekly_report" not in names
     assert "by hand" in names  # not setup's to remove
-    await virtual.advance("7d")
+    await awake.advance("7d")
     assert of("weekly") == []
     assert of("extra") == ["Fri 17 12:00"]
 
@@ -671,6 +679,20 @@ async def test_functions_of_one_name_in_two_modules_are_two_schedules(virtual):
         await schedules.cancel("summary")
     assert await schedules.cancel("another.module:summary") is True
     assert [one.entity for one in await schedules.list()] == [f"DotdoSchedule/{__name__}:summary"]
+
+
+async def test_schedules_of_other_test_modules_are_not_announced(virtual):
+    every.hour(summary)
+    schedules.registry.hide_modules([__name__])
+    every.hour(report)
+    assert schedules.registry.declared() == []
+    async with runtime(clock="virtual") as other:
+        await other.advance("1h")
+        assert ran == []
+    schedules.registry.hide_modules([])
+    async with runtime(clock="virtual") as other:
+        await other.advance("1h")
+    assert sorted(name for name, _ in ran) == ["report", "summary"]
 
 
 async def test_schedule_at_in_setup_is_refused(virtual):
