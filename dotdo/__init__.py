@@ -85,6 +85,7 @@ from dotdo.events.sending import send
 from dotdo.events.subscriptions import Subscription
 from dotdo.events.waiting import wait_for
 from dotdo.nouns.dead_letters import DeadLetter, dead_letters
+from dotdo.nouns.schedules import ScheduleBook as _ScheduleBook  # noqa: F401  # registers the nouns
 from dotdo.people.approval import Approval
 from dotdo.people.approvals import approvals
 from dotdo.people.cascading import CascadeResult, cascade
@@ -98,7 +99,6 @@ from dotdo.resilience.caching import cache
 from dotdo.resilience.deadline import with_timeout
 from dotdo.resilience.limiter import RateLimiter
 from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
-from dotdo.nouns.schedules import ScheduleBook as _ScheduleBook  # noqa: F401  # registers the nouns
 from dotdo.rpc.stats import snapshot as stats
 from dotdo.schedules.asking import ScheduleInfo
 from dotdo.schedules.registry import every, schedule, schedule_at
