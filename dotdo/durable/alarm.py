@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dotdo.entity.activation import State
+
 if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
 
@@ -61,7 +63,7 @@ class Alarm:
             self._ledger.activation.host.loop.call_soon(self._rearm)
 
     def _rearm(self) -> None:
-        if not self._ledger.activation.has_ended:
+        if self._ledger.activation.state is State.ACTIVE:
             self.arm()
 
     def wake(self) -> None:

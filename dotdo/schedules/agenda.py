@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from dotdo import clock, codec
 from dotdo.durable import ports
+from dotdo.entity.activation import State
 from dotdo.errors import DefinitionError
 from dotdo.events.event import Event
 from dotdo.schedules import entry, handlers
@@ -49,6 +50,8 @@ _DUE = "SELECT name, definition, rule, since, due FROM _do_agenda WHERE due <= ?
 
 class Agenda:
     """The schedules of one activation."""
+
+    __slots__ = ("_activation", "_is_empty", "_ledger", "_named", "_timer")
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -226,7 +229,7 @@ class Agenda:
     def arm(self) -> None:
         """Set the timer for the first that is due."""
         self.stop()
-        if self._activation.has_ended:
+        if self._activation.state is not State.ACTIVE:  # it is being opened, and `wake` will ask; or closed, and the index knows
             return
         due = self._next_due()
         if due is not None:
@@ -260,9 +263,10 @@ class Agenda:
         lines = []
         for time in found:
             missed = len(found) > 1 or clock.to_epoch(time) < up_since
-            waiting = sum(deliveries.waiting(line) for line in self._lines_of(name))
+            side_by_side = definition.overlap == "allow"
+            waiting = len(self._lines_of(name)) if side_by_side else deliveries.waiting(_line(name))
             if may_start(definition.overlap, definition.catch_up, waiting=waiting, is_missed=missed):
-                line = _line(name) if definition.overlap != "allow" else f"{_line(name)}\n{time.isoformat()}"
+                line = f"{_line(name)}\n{time.isoformat()}" if side_by_side else _line(name)
                 deliveries.insert(f"{FORM}:{definition.handler}", line, self._message(definition, time))
                 lines.append(line)
         if following is None:
@@ -311,7 +315,7 @@ def once(when: datetime, reference: str, token: str, args: tuple[Any, ...], kwar
     """The definition of a single time. Raises ValueError for a moment without a zone, CodecError for arguments that cannot travel."""
     if not isinstance(when, datetime):
         raise DefinitionError(f"schedule_at takes an aware datetime, as self.now() + timedelta(days=1), not {when!r}")
-    name = f"{reference.rpartition(':')[2][:80]} at {when.isoformat()} {token}"
+    name = f"{reference.rpartition(':')[2][:40]} at {when.isoformat()} {token}"
     return Definition(name, reference, None, clock.to_epoch(when), "queue", "once", codec.encode([list(args), kwargs]))
 
 

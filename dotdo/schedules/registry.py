@@ -180,7 +180,7 @@ def schedule_at(when: Any, handler: Any, /, *args: Any, **kwargs: Any) -> Schedu
         events.function_name(handler)  # raises for a lambda: nothing declares it again after a restart
     reference = handlers.of_program(handler, "")
     definition = once(when, reference, secrets.token_hex(8), args, kwargs)
-    keeper = make_stub(FUNCTION, reference.removeprefix("function:"))
+    keeper = make_stub(FUNCTION, reference.removeprefix("function:").partition("/")[0])  # methods of a noun's entities share one
     if _announce_late is not None:
         _announce_late()
     promise = control_call(keeper, NAME, "keep", definition.name, definition)

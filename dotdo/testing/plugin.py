@@ -42,8 +42,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Forget what the test declared; a module that was first imported meanwhile will not declare again, so it keeps its own."""
     if _known not in item.stash:
         return
-    before, imported = item.stash[_known], set(sys.modules) - item.stash[_imported]
-    for schedule_id in registry.known_ids() - before:
+    before, imported_before = item.stash[_known], item.stash[_imported]
+    imported = {module for module in sys.modules if module not in imported_before}
+    for schedule_id in [one for one in registry.known_ids() if one not in before]:
         if registry.module_of(schedule_id) not in imported:
             registry.forget(schedule_id)
 

@@ -89,24 +89,22 @@ async def test_a_host_killed_at_any_commit_runs_each_time_once():
 @pytest.mark.timeout(300)
 async def test_the_check_above_sees_a_time_that_is_taken_in_a_commit_of_its_own(monkeypatch):
     """Teeth: an agenda that starts runs in one commit and moves on in the next runs some time twice."""
-    take = Agenda._take
+    take, write, held = Agenda._take, Agenda.write, {}
 
-    def take_without_moving_on(self, name, definition, times, now):
-        write, kept = self.write, []
-        self.write = lambda sql, *params: kept.append((sql, params)) or 0
-        try:
-            lines = take(self, name, definition, times, now)
-        finally:
-            self.write = write
-        arm = self.arm
+    def write_later(self, sql, *params):
+        if self not in held:
+            return write(self, sql, *params)
+        held[self].append((sql, *params))
+        return 0
 
-        def move_on_later():
-            self.arm = arm
-            self._activation.exclusively(lambda: [write(sql, *params) for sql, params in kept] and self.arm)
-
-        self.arm = move_on_later
+    def take_without_moving_on(self, *args):
+        held[self] = []
+        lines = take(self, *args)
+        moves = held.pop(self)
+        self._activation.host.loop.call_soon(self._activation.exclusively, lambda: [write(self, *move) for move in moves] and self.arm)
         return lines
 
+    monkeypatch.setattr(Agenda, "write", write_later)
     monkeypatch.setattr(Agenda, "_take", take_without_moving_on)
     is_right, commits = await killed_at(10**6)
     assert is_right

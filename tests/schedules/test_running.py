@@ -211,6 +211,17 @@ async def test_the_method_of_one_entity_can_be_scheduled(virtual):
         schedule("wrong", "0 2 * * *", Cleaner("c").clean())
 
 
+async def test_ids_of_any_length_and_letters_can_be_scheduled(virtual):
+    long, odd = Cleaner("ü" * 256), Cleaner("a/b:c\n d")
+    at = virtual.now() + timedelta(hours=1)
+    handles = [await schedule_at(at, stub.clean, 5) for stub in (long, odd)]
+    assert {handle.entity for handle in handles} == {"DotdoFunction/entity:clean:SchedCleaner"}
+    await virtual.advance("1h")
+    assert (await long.cleaned, await odd.cleaned) == (5, 5)
+    with pytest.raises(DefinitionError, match="bytes long"):
+        schedule("ü" * 150, "0 9 * * *", summary)
+
+
 # -- of an entity -----------------------------------------------------------------------------------------------
 
 
@@ -225,7 +236,7 @@ class Reporter(DO, noun="SchedReporter"):
         if not self.skips_monday:
             self.every.Monday.at("9am")(self.weekly_report)
         self.every.day.at("6pm")(lambda: note("daily summary"))
-        self.every(15).minutes(self._check_health)
+        self.every(6).hours(self._check_health)
 
     async def weekly_report(self):
         await self.do(self._write, step_id="write")
@@ -247,6 +258,16 @@ class Reporter(DO, noun="SchedReporter"):
         note("extra")
 
 
+class Health(DO, noun="SchedHealth"):
+    checks: int = 0
+
+    async def setup(self):
+        self.every(15).minutes(self.check)
+
+    async def check(self):
+        self.checks += 1
+
+
 @pytest.mark.feature(93, 94, 95, 438)
 async def test_an_entity_keeps_its_own_schedules(awake):
     reporter = Reporter("r")
@@ -255,7 +276,10 @@ async def test_an_entity_keeps_its_own_schedules(awake):
     assert of("weekly") == ["Mon 20 09:00"]
     assert len(of("daily summary")) == 7
     assert await reporter.reports == 1
-    assert await reporter.checks == 7 * 24 * 4
+    assert await reporter.checks == 7 * 4
+    assert await Health("h").checks == 0
+    await awake.advance("1d")
+    assert await Health("h").checks == 24 * 4
 
 
 @pytest.mark.feature(106)
@@ -269,7 +293,7 @@ async def test_schedules_find_their_handlers_again_after_a_restart(virtual, how)
         await virtual.advance("1d")
     assert of("summary") == ["Wed 15 02:00", "Thu 16 02:00"]
     assert of("daily summary") == ["Wed 15 18:00", "Thu 16 18:00"]
-    assert await Reporter("r").checks == 2 * 24 * 4
+    assert await Reporter("r").checks == 2 * 4
 
 
 async def test_between_its_times_an_entity_sleeps_on_disk(virtual):
