@@ -1,7 +1,7 @@
 """What is asked of an entity's schedules from outside: which there are, and to keep, end, pause or resume one.
 
 These are control calls (see durable/control.py), answered by the runtime for an entity of any noun. All of them are idempotent; one
-that came through an outbox is taken by its number, so that an old word never undoes a newer one.
+that comes through an outbox is taken by the inbox, so that an old word never undoes a newer one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from dotdo.schedules import entry
 from dotdo.schedules.agenda import Agenda, agenda_of
 from dotdo.schedules.entry import Definition
 from dotdo.schedules.scheduled import NAME
-from dotdo.storage import journal
 
 if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
@@ -75,9 +74,7 @@ def _do(agenda: Agenda, action: str, name: str, definition: Definition | None) -
 
 def answer(ledger: Ledger, call: IncomingCall, action: str, name: str = "", definition: Definition | None = None) -> None:
     """Answer one control call: list, keep, cancel, pause or resume. Raises NoSuchMember."""
-    agenda, activation, file = agenda_of(ledger), ledger.activation, ledger.activation.file
-    options = call.options or {}
-    sender, number = options.get("sender"), int(options.get("number", 0))
+    agenda, activation = agenda_of(ledger), ledger.activation
 
     def say(value: Any) -> None:
         blob = codec.encode(value)
@@ -90,12 +87,12 @@ def answer(ledger: Ledger, call: IncomingCall, action: str, name: str = "", defi
     if action not in ("keep", "cancel", "pause", "resume") or not isinstance(definition, Definition | None):
         raise NoSuchMember(f"schedules cannot be asked to {action!r} {definition!r}")
 
+    if call.is_message:
+        ledger.inbox.take(call, lambda: _do(agenda, action, name, definition)[1])
+        return
+
     def act() -> Callable[[], None]:
-        if sender is not None and journal.last_from(file, sender) >= number:
-            return lambda: say(False)
         did, after = _do(agenda, action, name, definition)
-        if sender is not None:
-            journal.take(file, sender, number)
 
         def go_on() -> None:
             after()
