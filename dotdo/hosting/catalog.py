@@ -74,6 +74,9 @@ def _tell_replaced(noun: str) -> None:
         listener.replaced(noun)
 
 
+_is_importing = False
+
+
 def register(spec: NounSpec) -> None:
     """Make a noun known here. Raises NounConflict."""
     origin = _loading_from or _origin(spec.cls)
@@ -100,8 +103,8 @@ def _main_origin() -> str:
 
 
 def is_loading() -> bool:
-    """True while shipped nouns are being rebuilt."""
-    return _loading_from is not None
+    """True while the code of programs is being loaded: shipped nouns are rebuilt, modules imported."""
+    return _loading_from is not None or _is_importing
 
 
 def register_function(name: str, fn: Callable[..., Any]) -> None:
@@ -252,9 +255,15 @@ def _load_files(folder: Path) -> None:
 
 
 def _import_modules(entry: dict[str, Any]) -> None:
+    global _is_importing
     modules = entry["modules"]
     _fresh_functions.clear()
-    if app_modules.load(modules, entry["path"]):
+    _is_importing = True
+    try:
+        is_new = app_modules.load(modules, entry["path"])
+    finally:
+        _is_importing = False
+    if is_new:
         reloaded = {module for module in entry.get("sources", {})}
         for name in [name for name in _functions if name.partition(":")[0] in reloaded and name not in _fresh_functions]:
             del _functions[name]

@@ -202,6 +202,10 @@ class Cluster:
             cause = getattr(error, "cause", None)
             raise (cause if isinstance(cause, DotdoError) else DotdoError(f"the hosts did not load the new code: {error}")) from error
 
+    def ship(self) -> None:
+        """Put what this program has defined since it started where the hosts find it."""
+        catalog.ship(self.folder.nouns)
+
     def stop(self) -> None:
         """Stop what this program started; one that joined only disconnects. Blocks."""
         import ray

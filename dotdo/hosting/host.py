@@ -95,7 +95,8 @@ class Host:
         self.sessions: set[Any] = set()
         self.turns_run = 0
         self._nested = 0
-        self._born = int(clock.now() * 1000)
+        self.started_at = clock.now()
+        self._born = int(self.started_at * 1000)
         self._calls_out = 0
         self._disk = disk
         self.router = router
