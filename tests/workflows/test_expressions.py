@@ -215,8 +215,8 @@ def test_an_expr_is_told_from_a_literal():
     class Task(pydantic.BaseModel):
         assign_to: str | Expr
 
-    for given in (Expr("a.b"), {"$expr": "a.b"}):
-        task = Task(assign_to=given)
+    for written in (Expr("a.b"), {"$expr": "a.b"}):
+        task = Task(assign_to=written)
         assert task.assign_to == Expr("a.b")
         assert Task.model_validate_json(task.model_dump_json()) == task
     assert Task(assign_to="a.b").assign_to == "a.b"

@@ -93,7 +93,8 @@ def _number(text: str, word: str, start: int, end: int) -> int | float:
 
 def _string(text: str, start: int) -> tuple[str, int]:
     """The text that begins at `start`, and where it ends."""
-    quote, parts, position = text[start], [], start + 1
+    parts: list[str] = []
+    quote, position = text[start], start + 1
     while position < len(text):
         character = text[position]
         if character == quote:
