@@ -44,6 +44,7 @@ from dotdo.errors import (
     DocumentExists,
     DotdoError,
     ExecutionCancelled,
+    ExecutionNotFound,
     FieldNotSet,
     FieldTooLarge,
     GuardFailed,
@@ -76,6 +77,7 @@ from dotdo.errors import (
     TaskCancelled,
     UseTheEntity,
     WaitTimeout,
+    WorkflowNotFound,
     WouldDeadlock,
 )
 from dotdo.events.event import Event, current_event
@@ -99,6 +101,9 @@ from dotdo.resilience.deadline import with_timeout
 from dotdo.resilience.limiter import RateLimiter
 from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
 from dotdo.rpc.stats import snapshot as stats
+from dotdo.workflows.declared import Workflow
+from dotdo.workflows.definition import HistoryEntry, StepResult, Trigger, WorkflowDefinition, WorkflowExecution, WorkflowStep
+from dotdo.workflows.expressions import Expr
 
 __version__ = "0.1.0"
 
@@ -129,9 +134,12 @@ __all__ = [
     "Execution",
     "ExecutionCancelled",
     "ExecutionInfo",
+    "ExecutionNotFound",
+    "Expr",
     "FieldNotSet",
     "FieldTooLarge",
     "GuardFailed",
+    "HistoryEntry",
     "HumanTask",
     "IdError",
     "InsideTransaction",
@@ -161,13 +169,20 @@ __all__ = [
     "ReplayDrift",
     "ReplayMismatch",
     "RetryPolicy",
+    "StepResult",
     "StepTimeout",
     "StorageError",
     "Subscription",
     "TaskCancelled",
     "Tiered",
+    "Trigger",
     "UseTheEntity",
     "WaitTimeout",
+    "Workflow",
+    "WorkflowDefinition",
+    "WorkflowExecution",
+    "WorkflowNotFound",
+    "WorkflowStep",
     "WouldDeadlock",
     "ai",
     "approvals",

@@ -17,6 +17,7 @@
         ModelUnavailable                        no language model can be asked
       BadAnswer                                 a language model's answer does not fit
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
+      WorkflowNotFound, ExecutionNotFound
       DefinitionError, ConditionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
       DocumentError (also ValueError), DocumentExists, NoSuchDocument (also LookupError), QueryError (also ValueError), UseTheEntity
@@ -248,6 +249,14 @@ def _shown(text: str, position: int) -> str:
         return repr(text)
     start = max(position - 50, 0)
     return repr(f"{'...' if start else ''}{text[start : position + 50]}...")
+
+
+class WorkflowNotFound(DotdoError, LookupError):
+    """No workflow of this name is known here."""
+
+
+class ExecutionNotFound(DotdoError, LookupError):
+    """There is no execution of this id (any more)."""
 
 
 class InvalidTransition(DotdoError):

@@ -207,6 +207,10 @@ class Progress:
         """The step was handed out, and its condition does not hold."""
         self._end(node_id, Outcome.SKIPPED)
 
+    def abandon(self, node_id: str) -> None:
+        """The step was handed out and will not end, because the run is failing: it has no outcome."""
+        self.running.remove(node_id)
+
     def fail(self, node_id: str) -> Outcome:
         """The step failed for good; what that means for the run: CONTINUED, BRANCHED or FAILED."""
         node = self._graph.nodes[node_id]
@@ -228,6 +232,8 @@ class Progress:
             fails = its_outcome is Outcome.FAILED and node.required
             if (fails or (its_outcome is Outcome.SKIPPED and node.must_run)) and self.failed_step is None:
                 self.failed_step = one
+            if self.is_failing:
+                continue
             for follower in self._graph._followers[one]:
                 self._waits_for[follower] -= 1
                 self._look_at(follower, ended)
