@@ -8,7 +8,7 @@ circle); what matters only to the step that reaches it is a warning under `stric
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -164,6 +164,8 @@ class _Reader:
                 self._find(
                     f"{path}.{branch}", f"is used only with {on_error} 'branch', and {on_error} is {step.on_error!r}", is_fatal=False
                 )
+            for place, text in _expressions_in(step.params, f"{path}.params"):
+                self._condition(text, place)
             if step.condition is not None and (expression := self._condition(step.condition, f"{path}.condition")) is not None:
                 strangers = (expression.names & graph.nodes.keys()) - graph.ancestors_of(step.id)
                 for name in sorted(strangers):
@@ -208,6 +210,19 @@ def _has_snake(given: Any) -> bool:
     parts = [given, *(one for key in ("steps", "triggers") for one in _listed(given.get(key)))]
     ours = {name for model in (WorkflowDefinition, WorkflowStep, Trigger) for name in model.model_fields if "_" in name}
     return any(isinstance(part, BaseModel) or (isinstance(part, Mapping) and bool(ours & part.keys())) for part in parts)
+
+
+def _expressions_in(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The expressions among the params of a step, each with its place."""
+    if isinstance(value, dict):
+        if set(value) == {"$expr"}:
+            yield path, value["$expr"]
+            return
+        for key, part in value.items():
+            yield from _expressions_in(part, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _expressions_in(part, f"{path}[{index}]")
 
 
 def _listed(value: Any) -> list[Any]:

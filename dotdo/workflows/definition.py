@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from dotdo import durations
 from dotdo.errors import BadDuration
+from dotdo.workflows.expressions import Expr
 
 MILLISECONDS = {"number_unit": "ms"}
 """The validation context in which plain numbers are milliseconds."""
@@ -46,6 +47,16 @@ def _duration(value: Any, info: ValidationInfo) -> Any:
     return value.strip() if isinstance(value, str) else duration_text(seconds)
 
 
+def _values(value: Any) -> Any:
+    """Values as they stand in JSON, where an `Expr` is {"$expr": "..."}."""
+    if isinstance(value, Expr):
+        return {"$expr": value.text}
+    if isinstance(value, dict):
+        return {key: _values(part) for key, part in value.items()}
+    return [_values(part) for part in value] if isinstance(value, list) else value
+
+
+Values = Annotated[dict[str, Any], BeforeValidator(_values)]
 DurationText = Annotated[str, BeforeValidator(_duration)]
 
 
@@ -81,7 +92,7 @@ class WorkflowStep(Model):
     id: str = Field(min_length=1, max_length=100, pattern=r"^[^\s|#!][^|#!]*$")
     action: str
     name: str | None = None
-    params: dict[str, Any] | None = None
+    params: Values | None = None
     depends_on: list[str] = []
     condition: str | None = None
     wait: DurationText | None = None
@@ -121,7 +132,7 @@ class WorkflowDefinition(Model):
     description: str | None = None
     triggers: list[Trigger] = []
     timeout: DurationText | None = None
-    context: dict[str, Any] = {}
+    context: Values = {}
     version: int = 0
     warnings: list[str] = []
 
