@@ -68,11 +68,12 @@ class Workflow(DO, noun="DotdoWorkflow", max_queue=10_000):
             DefinitionError: lists everything that is wrong, each with its place; nothing is kept then.
         """
         checked = checking.read(definition, self._check_action, strict=strict)
-        for warning in checked.warnings:
-            self.log.warning("workflow %s: %s", checked.id, warning)
         if self._is_replayed:
             return checked.model_copy(update={"version": self._kept.version_of(checked.id)})
+        before = self._kept.current().get(checked.id)
         kept = self._kept.put(checked)
+        for warning in kept.warnings if kept.version != before else ():
+            self.log.warning("workflow %s: %s", kept.id, warning)
         for trigger in kept.triggers:
             self._ledger.extensions[subscriptions.NAME].subscribe(trigger.event, self._triggered)  # type: ignore[attr-defined]
         return kept
