@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -87,17 +88,30 @@ def _binding(entity: Any, name: str) -> Callable[..., Any]:
     for part in parts:
         if not part or part.startswith("_"):
             raise NoSuchAction(f"{name!r}: {part!r} is private")
-        for spelled in (part, snake(part)):
-            found = value.get(spelled) if isinstance(value, dict) else getattr(value, spelled, None)
-            if found is not None:
-                break
-        else:
+        found = next((f for f in (_part(value, spelled) for spelled in (part, snake(part))) if f is not None), None)
+        if found is None:
             raise NoSuchAction(f"{name!r}: {path} has no {part!r}; bindings are given as dotdo.init(env={{{parts[0]!r}: ...}})")
         value, path = found, f"{path}.{part}"
     if not callable(value):
         raise NoSuchAction(f"{name!r}: {path} is not a function")
     bound: Callable[..., Any] = value
     return bound
+
+
+def _part(value: Any, name: str) -> Any:
+    """A part of a binding; None if there is none that a definition may name.
+
+    Nothing of plain data is, for the methods of a secret that is a text give it away; nor is a module that another one
+    happens to import.
+    """
+    if isinstance(value, dict):
+        return value.get(name)
+    if type(value).__module__ == "builtins" and not isinstance(value, (type, types.ModuleType)):
+        return None
+    found = getattr(value, name, None)
+    if isinstance(found, types.ModuleType) and not found.__name__.startswith(f"{getattr(value, '__name__', None)}."):
+        return None
+    return found
 
 
 def arity(function: Callable[..., Any]) -> int:

@@ -210,6 +210,18 @@ async def test_an_action_may_be_a_function_of_a_binding():
         assert rt.host is not None
 
 
+@pytest.mark.feature(180, 6)
+@pytest.mark.parametrize(
+    "action", ["TOKEN.upper", "TOKEN.encode", "LIST.copy", "tools.os.system", "tools.sys.exit", "PAY.charges.os.system", "TOKEN"]
+)
+async def test_no_action_gives_a_secret_away_or_leaves_its_binding(action):
+    import shutil
+
+    async with runtime(env={"TOKEN": "secret", "LIST": ["secret"], "tools": shutil, "PAY": _Payments()}):
+        with pytest.raises(DefinitionError, match=r"steps\[0\].action"):
+            await Bench("b").register(definition(step("a", action)))
+
+
 # -- order ----------------------------------------------------------------------------------------------------------
 
 
@@ -484,6 +496,51 @@ async def test_a_cancelled_run_ends_and_its_action_is_cancelled(rt):
     assert cancelled.history[-1].type == "cancel"
     with pytest.raises(InvalidTransition, match="it is cancelled"):
         await wf.cancel(execution.id)
+
+
+@pytest.mark.feature(206, 204)
+async def test_a_paused_run_can_be_cancelled_and_everything_is_reached_through_its_id_too(virtual):
+    wf = Bench("b")
+    await wf.register(definition(step("wait", "count", wait="1d"), step("b", "flaky", "wait")))
+    execution = await wf.start("flow")
+    handle = dotdo.execution(execution.id)
+    assert await handle.pause()
+    assert (await wf.status(execution.id)).status == await handle.status() == "paused"
+    await wf.cancel(execution.id)
+    with pytest.raises(ExecutionCancelled):
+        await handle.result()
+    assert (await wf.status(execution.id)).status == "cancelled"
+    BROKEN.add("flaky")
+    other = await wf.start("flow", {"n": 2})
+    with pytest.raises(Declined):
+        await other.result()
+    BROKEN.clear()
+    assert await dotdo.execution(other.id).retry()
+    assert (await other.result())["b"] == "paid"
+    again = await dotdo.execution(other.id).replay()
+    assert (await again.result())["b"] == "paid"
+    assert (await wf.status(again.id)).input == {"n": 2}
+    assert [h["type"] for h in await dotdo.execution(other.id).history()].count("retry") == 1
+
+
+@pytest.mark.feature(186)
+async def test_an_action_may_start_another_workflow_once_and_wait_for_it(virtual):
+    wf = Parent("p")
+    await wf.register(definition(step("child", "begin", maxRetries=1)))
+    await wf.register(definition(step("a", "count"), id="child"))
+    virtual.crash_after("a")
+    execution = await wf.start("flow")
+    assert (await execution.result())["child"] == {"a": "done"}
+    assert [one.workflow_id for one in await wf.list_executions()] == ["child", "flow"]
+
+
+class Parent(Workflow):
+    async def begin(self):
+        child = await self.start("child")
+        return await child.result()
+
+    async def count(self):
+        return "done"
 
 
 @pytest.mark.feature(207)
