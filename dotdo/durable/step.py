@@ -124,15 +124,15 @@ class StepOperation(Operation):
         branch = Branch(f"{self.key}@{self._attempt}", call_path=self.key, in_step=True)
         if self.branch is not None:
             branch.attempt = self.branch.attempt_within(self._attempt)
-        task = run.activation.make_task(self.body(), branch, run=run, hold=self.hold)
+        task = run.activation.make_task(self.coroutine(), branch, run=run, hold=self.hold)
         task.on_return = self._ended
         self._body_task = task
         if self._timeout_s is not None:
             self._timer = host.clock.call_at(self._started + self._timeout_s, self._time_out)
         task.start_now()
 
-    def body(self) -> Any:
-        """The coroutine of one attempt."""
+    def coroutine(self) -> Any:
+        """What one attempt runs."""
         return run_body(self.run.ledger.body_of(self.name, self.key, self._fn), self._args)
 
     def _time_out(self) -> None:

@@ -52,13 +52,13 @@ class Kind(IntEnum):
     """A signal arrived; `key` is its name."""
     EVENT = 8
     """The execution took an event; `key` is its name, `attempt` its number in the log of that name."""
-    PAUSED = 9
+    PAUSED = 11
     """Somebody paused the execution."""
-    RESUMED = 10
+    RESUMED = 12
     """Somebody let it go on."""
-    RETRIED = 11
+    RETRIED = 13
     """It had failed, and somebody let it go on from there."""
-    SET_ASIDE = 12
+    SET_ASIDE = 14
     """A failed step or attempt from before a retry: history, which a replay passes over."""
 
 
@@ -189,7 +189,7 @@ def reopen_run(file: File, run: str, attempt: int) -> None:
     waits = f"kind = 4 AND key IN (SELECT key FROM _do_journal WHERE run = ?1 AND {failures})"
     file.add("DELETE FROM _do_journal WHERE run = ?1 AND key LIKE 'undo|%'", (run,))
     file.add(f"DELETE FROM _do_journal WHERE run = ?1 AND (kind IN (5, 6) OR {waits})", (run,))
-    file.add(f"UPDATE _do_journal SET kind = 12, turns = NULL WHERE run = ?1 AND (kind = 3 OR {failures})", (run,))
+    file.add(f"UPDATE _do_journal SET kind = 14, turns = NULL WHERE run = ?1 AND (kind = 3 OR {failures})", (run,))
     file.add(
         "UPDATE _do_runs SET status = 'running', attempt = ?2, ok = NULL, outcome = NULL, ended = NULL WHERE id = ?1",
         (run, attempt),

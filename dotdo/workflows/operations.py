@@ -69,19 +69,31 @@ class DeadlineOperation(SleepOperation):
         return False, codec.encode(WaitTimeout(self._text))
 
 
+class Named:
+    """Stands for an action until it is looked up: each attempt looks anew, for the class may have been changed meanwhile."""
+
+    __slots__ = ("__name__",)
+
+    def __init__(self, action: str) -> None:
+        self.__name__ = actions.snake(action)
+
+    def __call__(self) -> None:
+        raise AssertionError(f"{self.__name__} is not called by this name")
+
+
 class ActionOperation(StepOperation):
     """The call of a step's action, with its attempts."""
 
     __slots__ = ("_course", "_find", "_step", "was_given_up")
 
     def __init__(self, run: Run, key: str, step: PlannedStep, course: Course, find: Find) -> None:
-        super().__init__(run, key, step.id, find, (), policy=step.policy, is_chosen=True, timeout_s=step.timeout_s, undo=None)
+        super().__init__(run, key, step.id, Named(step.action), (), policy=step.policy, is_chosen=True, timeout_s=step.timeout_s, undo=None)
         self._step = step
         self._course = course
         self._find = find
         self.was_given_up = False
 
-    async def body(self) -> Any:
+    async def coroutine(self) -> Any:
         """One attempt: each gets params and state of its own, so that what it does to them is not seen by the next."""
         step, progress = self._step, self._course
         try:
