@@ -132,6 +132,7 @@ class Workflow(DO, noun="DotdoWorkflow", max_queue=10_000):
         """Run it from the beginning: a new run with the same input, on the version the first was started with."""
         row = self._row(execution_id)
         workflow_id, input, version = _arguments(row)
+        version = version or self._kept.version_at(workflow_id, row.started)
         run_id = self._new_id(workflow_id)
         await self._start(workflow_id, input, version, run_id)
         return self._execution(run_id)
@@ -145,7 +146,8 @@ class Workflow(DO, noun="DotdoWorkflow", max_queue=10_000):
     async def handle_event(self, event: str, data: Any = None) -> list[WorkflowExecution]:
         """Start every workflow that the event triggers; their runs.
 
-        Events that are sent (`send("Customer.created", ...)`) come here by themselves, for those registered.
+        Events that are sent (`send("Customer.created", ...)`) do the same by themselves, once the definition is registered:
+        an entity that never woke has registered nothing.
 
         Raises:
             ConditionError: a trigger's condition cannot be evaluated on this data; nothing was started.
@@ -312,8 +314,8 @@ class Workflow(DO, noun="DotdoWorkflow", max_queue=10_000):
     def _read(self, run_id: str) -> WorkflowExecution:
         row = self._row(run_id)
         workflow_id, input, version = _arguments(row)
-        if version is None:  # a call of `execute` itself: the version it was handed is in its journal, and not worth a look
-            version = self._kept.version_of(workflow_id)
+        if version is None:  # a call of `execute` itself, on the version of that moment
+            version = self._kept.version_at(workflow_id, row.started)
         course = self._course(self._kept.plan(workflow_id, version), input)
         state = reading.RunState(self._full_id(run_id), self._status(row), row.started, row.ended, bool(row.ok), row.outcome)
         return reading.execution_of(course, state, journal.rows_of(self._do_.file, run_id))

@@ -16,7 +16,7 @@ from dotdo.workflows.course import Plan
 from dotdo.workflows.definition import WorkflowDefinition
 
 _TABLE = """CREATE TABLE IF NOT EXISTS _do_workflows(
-    id TEXT NOT NULL, version INTEGER NOT NULL, is_current INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY(id, version)) WITHOUT ROWID"""
+    id TEXT NOT NULL, version INTEGER NOT NULL, is_current INTEGER NOT NULL, at REAL NOT NULL, body BLOB NOT NULL, PRIMARY KEY(id, version)) WITHOUT ROWID"""
 
 
 class Definitions:
@@ -50,6 +50,12 @@ class Definitions:
             )
         return version
 
+    def version_at(self, workflow_id: str, at: float) -> int:
+        """The version that was current at a time, epoch seconds. Raises WorkflowNotFound."""
+        sql = "SELECT max(version) FROM _do_workflows WHERE id = ?1 AND at <= ?2"
+        version = next((row[0] for row in self._activation.file.query(sql, (workflow_id, at))), None)
+        return self.version_of(workflow_id) if version is None else int(version)
+
     def plan(self, workflow_id: str, version: int) -> Plan:
         """A version, ready to be run. Raises WorkflowNotFound."""
         found = self._plans.get((workflow_id, version))
@@ -77,7 +83,7 @@ class Definitions:
         version = int((rows[0][0] if rows else None) or 0) + 1
         body = codec.encode(definition.model_dump(exclude_defaults=True, exclude={"version"}))
         file.add("UPDATE _do_workflows SET is_current = 0 WHERE id = ?1", (definition.id,))
-        file.add("INSERT INTO _do_workflows VALUES(?1, ?2, 1, ?3)", (definition.id, version, body))
+        file.add("INSERT INTO _do_workflows VALUES(?1, ?2, 1, ?3, ?4)", (definition.id, version, self._activation.host.clock.now(), body))
         self._current = None
         return definition.model_copy(update={"version": version})
 

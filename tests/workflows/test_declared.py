@@ -269,7 +269,7 @@ async def test_ids_that_are_no_names_are_reached_through_steps(virtual):
 # -- waiting, retrying, failing ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.feature(197, 198)
+@pytest.mark.feature(197, 198, 209)
 async def test_a_wait_is_over_once_and_three_days_later(virtual):
     wf = Bench("b")
     await wf.register(definition(step("welcome"), step("wait", "noop", "welcome", wait="3d"), step("tips", "count", "wait")))
@@ -711,6 +711,33 @@ async def test_a_run_finishes_on_the_version_it_was_started_with(virtual):
     assert (await execution.result())["old"] == "helped"
     assert CALLS["explode"] == 0
     assert (await wf.status(execution.id)).version == 1
+
+
+@pytest.mark.feature(212)
+async def test_a_run_by_execute_is_read_on_the_version_of_its_time(virtual):
+    wf = Bench("b")
+    await wf.register(definition(step("a")))
+    assert await wf.execute("flow", {"n": 1}) == {"n": 1, "a": 1}
+    await virtual.advance("1h")
+    await wf.register(definition(step("b", "helper")))
+    assert await wf.execute("flow") == {"b": "helped"}
+    newer, older = await wf.list_executions()
+    assert (older.version, statuses(older)) == (1, {"a": "completed"})
+    assert (newer.version, statuses(newer)) == (2, {"b": "completed"})
+    again = await wf.replay(older.id)
+    assert await again.result() == {"n": 1, "a": 2}
+
+
+@pytest.mark.feature(7, 177)
+async def test_a_wrong_definition_in_setup_is_what_every_caller_is_told(virtual):
+    for _ in range(2):
+        with pytest.raises(DefinitionError, match=r"steps\[0\].action: Wrong has no method 'nothing'"):
+            await Wrong("w").start("x")
+
+
+class Wrong(Workflow):
+    async def setup(self):
+        await self.register({"id": "x", "steps": [{"id": "a", "action": "nothing"}]})
 
 
 @pytest.mark.feature(211)
