@@ -52,8 +52,9 @@ class OrderWorkflow(Workflow):
     async def reserve_inventory(self, params: dict[str, Any]) -> str:
         return f"shelf 7 for {params['orderId']}"
 
-    async def charge_card(self, params: dict[str, str], state: Any) -> str:
-        return await Card(params["customerId"]).charge(float(state.validate.total))
+    async def charge_card(self, params: dict[str, Any], state: Any) -> str:
+        charge: str = await Card(params["customerId"]).charge(state.validate.total)
+        return charge
 
     async def fulfill_order(self, params: dict[str, Any], state: Any) -> str:
         return f"sent from {state.reserve}"
