@@ -118,7 +118,7 @@ async def _run(drawn, commit, crash_step):
 
 
 @pytest.mark.feature(10, 184, 185, 193, 207)
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(definitions(), st.integers(1, 60), st.none() | st.integers(0, 8))
 def test_random_graphs_end_as_the_model_says_whatever_crashes(drawn, commit, crash_step):
     asyncio.run(_run(drawn, commit, crash_step))
