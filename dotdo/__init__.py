@@ -36,6 +36,7 @@ from dotdo.errors import (
     CascadeError,
     CircuitOpen,
     CodecError,
+    ConditionError,
     DataFolderInUse,
     DataFolderMissing,
     DefinitionError,
@@ -43,6 +44,7 @@ from dotdo.errors import (
     DocumentExists,
     DotdoError,
     ExecutionCancelled,
+    ExecutionNotFound,
     FieldNotSet,
     FieldTooLarge,
     GuardFailed,
@@ -76,6 +78,7 @@ from dotdo.errors import (
     TaskCancelled,
     UseTheEntity,
     WaitTimeout,
+    WorkflowNotFound,
     WouldDeadlock,
 )
 from dotdo.events.event import Event, current_event
@@ -103,6 +106,9 @@ from dotdo.rpc.stats import snapshot as stats
 from dotdo.schedules.asking import ScheduleInfo
 from dotdo.schedules.registry import every, schedule, schedule_at
 from dotdo.schedules.scheduled import Scheduled
+from dotdo.workflows.declared import Workflow
+from dotdo.workflows.definition import HistoryEntry, StepResult, Trigger, WorkflowDefinition, WorkflowExecution, WorkflowStep
+from dotdo.workflows.expressions import Expr
 
 __version__ = "0.1.0"
 
@@ -121,6 +127,7 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpen",
     "CodecError",
+    "ConditionError",
     "DataFolderInUse",
     "DataFolderMissing",
     "DeadLetter",
@@ -132,9 +139,12 @@ __all__ = [
     "Execution",
     "ExecutionCancelled",
     "ExecutionInfo",
+    "ExecutionNotFound",
+    "Expr",
     "FieldNotSet",
     "FieldTooLarge",
     "GuardFailed",
+    "HistoryEntry",
     "HumanTask",
     "IdError",
     "InsideTransaction",
@@ -167,13 +177,20 @@ __all__ = [
     "RetryPolicy",
     "ScheduleInfo",
     "Scheduled",
+    "StepResult",
     "StepTimeout",
     "StorageError",
     "Subscription",
     "TaskCancelled",
     "Tiered",
+    "Trigger",
     "UseTheEntity",
     "WaitTimeout",
+    "Workflow",
+    "WorkflowDefinition",
+    "WorkflowExecution",
+    "WorkflowNotFound",
+    "WorkflowStep",
     "WouldDeadlock",
     "ai",
     "approvals",

@@ -153,7 +153,9 @@ class Runtime:
                 self._loop.call_later(0.0005, self._look)
                 return
             self._quiet = 0
+            self._loop.call_soon(self._look)  # before the jump: what is due may kill the host, from within
             self._jump()
+            return
         self._loop.call_soon(self._look)
 
     def _may_be_moved_from_outside(self, moved_at: float) -> bool:
