@@ -380,8 +380,9 @@ class Activation:
                     return
                 self.fields.committed()
                 self.host.file_opened(self)
-                self.gate.committed_to(file.committed, safe=file.safe if self.gate.durable else file.committed)
-                done()
+                self.gate.committed_to(file.committed, safe=0)
+                done()  # before anybody is let out who might come back in with something later
+                self.gate.safe_to(file.safe if self.gate.durable else file.committed)
                 if self.waiting or self.queue:
                     self._drain()
 
@@ -402,7 +403,7 @@ class Activation:
         """Tell the gate of the commit just made and have it synced."""
         file = self.file
         if self.gate.durable:
-            self.gate.committed_to(file.committed, safe=file.safe)
+            self.gate.committed_to(file.committed, safe=0)  # who waits is let out by the sync, not in the middle of this
             self.host.sync_pool.request(file, self.gate)
         else:
             self.gate.committed_to(file.committed, safe=file.committed)
