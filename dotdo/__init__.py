@@ -51,6 +51,7 @@ from dotdo.errors import (
     IdError,
     InsideTransaction,
     InvalidTransition,
+    MachineNotFound,
     ModelUnavailable,
     NoHandler,
     NoKey,
@@ -109,6 +110,11 @@ from dotdo.schedules.scheduled import Scheduled
 from dotdo.workflows.declared import Workflow
 from dotdo.workflows.definition import HistoryEntry, StepResult, Trigger, WorkflowDefinition, WorkflowExecution, WorkflowStep
 from dotdo.workflows.expressions import Expr
+from dotdo.workflows.functions import workflow
+from dotdo.workflows.machines.instance import MachineInstance
+from dotdo.workflows.machines.machine import StateMachine
+from dotdo.workflows.pricing import FlatRate, PerExecution, RateByKind, TimeBased, execution_cost
+from dotdo.workflows.progress import progress
 
 __version__ = "0.1.0"
 
@@ -143,12 +149,15 @@ __all__ = [
     "Expr",
     "FieldNotSet",
     "FieldTooLarge",
+    "FlatRate",
     "GuardFailed",
     "HistoryEntry",
     "HumanTask",
     "IdError",
     "InsideTransaction",
     "InvalidTransition",
+    "MachineInstance",
+    "MachineNotFound",
     "ModelUnavailable",
     "N",
     "NoHandler",
@@ -166,9 +175,11 @@ __all__ = [
     "OutcomeUnknown",
     "OutsideTurn",
     "Overloaded",
+    "PerExecution",
     "Permanent",
     "Quarantined",
     "QueryError",
+    "RateByKind",
     "RateLimiter",
     "Record",
     "RemoteError",
@@ -177,12 +188,14 @@ __all__ = [
     "RetryPolicy",
     "ScheduleInfo",
     "Scheduled",
+    "StateMachine",
     "StepResult",
     "StepTimeout",
     "StorageError",
     "Subscription",
     "TaskCancelled",
     "Tiered",
+    "TimeBased",
     "Trigger",
     "UseTheEntity",
     "WaitTimeout",
@@ -207,6 +220,7 @@ __all__ = [
     "errors",
     "every",
     "execution",
+    "execution_cost",
     "executions",
     "exponential_backoff",
     "fail",

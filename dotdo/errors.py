@@ -18,6 +18,8 @@
       BadAnswer                                 a language model's answer does not fit
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
       WorkflowNotFound, ExecutionNotFound
+      WorkflowNotFound, WorkflowConflict (also DefinitionError)
+      MachineNotFound, ExecutionNotFound
       DefinitionError, ConditionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
       DocumentError (also ValueError), DocumentExists, NoSuchDocument (also LookupError), QueryError (also ValueError), UseTheEntity
@@ -232,6 +234,10 @@ class DataFolderMissing(DotdoError):
 
 class DefinitionError(DotdoError):
     """A class, a definition or an argument of the runtime is wrong."""
+
+
+class MachineNotFound(DotdoError, LookupError):
+    """No state machine of this name, or no instance of this id, is known."""
 
 
 class ConditionError(DotdoError):
