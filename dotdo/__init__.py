@@ -74,6 +74,10 @@ from dotdo.errors import (
     RemoteError,
     ReplayDrift,
     ReplayMismatch,
+    ServiceFailed,
+    ServiceNotFound,
+    StepFailed,
+    StepRejected,
     StepTimeout,
     StorageError,
     TaskCancelled,
@@ -115,6 +119,9 @@ from dotdo.workflows.machines.instance import MachineInstance
 from dotdo.workflows.machines.machine import StateMachine
 from dotdo.workflows.pricing import FlatRate, PerExecution, RateByKind, TimeBased, execution_cost
 from dotdo.workflows.progress import progress
+from dotdo.workflows.services.outcome import ServiceOutcome
+from dotdo.workflows.services.request import ServiceRequest
+from dotdo.workflows.services.service import Service
 
 __version__ = "0.1.0"
 
@@ -188,7 +195,14 @@ __all__ = [
     "RetryPolicy",
     "ScheduleInfo",
     "Scheduled",
+    "Service",
+    "ServiceFailed",
+    "ServiceNotFound",
+    "ServiceOutcome",
+    "ServiceRequest",
     "StateMachine",
+    "StepFailed",
+    "StepRejected",
     "StepResult",
     "StepTimeout",
     "StorageError",

@@ -549,7 +549,7 @@ async def _live(rt):
 
 @pytest.mark.feature(8, 10, 160, 165)
 async def test_a_machine_killed_after_any_commit_lives_the_same_life():
-    async with runtime(clock="virtual") as rt:
+    async with runtime(clock="virtual", shards=1) as rt:
         with killed_at_commit(rt, 0) as commits:
             expected, orders = await _live(rt)
             await rt.settle()
@@ -557,7 +557,7 @@ async def test_a_machine_killed_after_any_commit_lives_the_same_life():
     assert [move["to"] for move in expected.history] == ["draft", "pending", "expired"]
     assert len(commits) > 8
     for number in range(1, len(commits) + 1):
-        async with runtime(clock="virtual") as rt:
+        async with runtime(clock="virtual", shards=1) as rt:
             with killed_at_commit(rt, number):
                 result, orders = await _live(rt)
                 await rt.settle()

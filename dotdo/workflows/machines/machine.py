@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dotdo.errors import DefinitionError
-from dotdo.rpc import caller as callers
-from dotdo.rpc.client import new_client_id
+from dotdo.people import parking
 from dotdo.workflows.machines import known, pictures, reading
 from dotdo.workflows.machines.instance import MachineInstance
 
@@ -74,7 +73,7 @@ class StateMachine:
         Raises:
             CallIdConflict: the id belongs to an instance that was started with another context.
         """
-        instance = self.get(_new_id() if id is None else id)
+        instance = self.get(parking.new_id() if id is None else id)
         await instance._stub.start(context)
         return instance
 
@@ -106,9 +105,3 @@ def _check_kind(also: dict[str, Any]) -> None:
         raise DefinitionError(f"subtype={kind!r} is not 'state-machine'")
     if also:
         raise TypeError(f"StateMachine takes no {', '.join(sorted(also))}")
-
-
-def _new_id() -> str:
-    """An id for a new instance; inside an execution the same again on replay."""
-    ledger = getattr(callers.current(), "ledger", None)
-    return str(new_client_id() if ledger is None else ledger.handed(new_client_id))
