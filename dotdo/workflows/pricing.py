@@ -27,6 +27,7 @@ from dotdo.workflows.spelling import Spelled
 
 ONE = Decimal(1)
 ZERO = Decimal(0)
+CENT = Decimal("0.01")
 ROUND_TO = Decimal("0.0001")
 
 
@@ -115,7 +116,7 @@ class _Price(Spelled):
     def cost(self, usage: Usage) -> Decimal:
         """The amount, rounded."""
         exact = self._exact_cost(usage) * (ONE - self.discounts.at(_decimal(usage.volume)))
-        return (exact / self.round_to).quantize(ONE, ROUND_HALF_UP) * self.round_to
+        return _with_cents((exact / self.round_to).quantize(ONE, ROUND_HALF_UP) * self.round_to)
 
     def _exact_cost(self, usage: Usage) -> Decimal:
         raise NotImplementedError
@@ -247,6 +248,12 @@ def execution_cost(
 ) -> Decimal:
     """What an execution costs that completed these steps and is the `volume`-th; `more` is anything else of a `Usage`."""
     return pricing_of(pricing).cost(Usage(tuple(completed_steps), volume=volume, **more))
+
+
+def _with_cents(amount: Decimal) -> Decimal:
+    """The same amount, written with cents, and with more places only where it has them."""
+    shortest = amount.normalize()
+    return amount.quantize(CENT) if Decimal(shortest).as_tuple().exponent > -2 else shortest  # type: ignore[operator]  # it is finite
 
 
 def _decimal(value: Decimal | int | float) -> Decimal:

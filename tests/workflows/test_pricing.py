@@ -155,6 +155,7 @@ def test_an_amount_is_rounded_once_half_up():
     assert execution_cost({"rate": 0.01, **tiers, "roundTo": 0.01}, volume=1) == Decimal("0.01")
     assert execution_cost({"rate": 0.00005}) == Decimal("0.0001")
     assert execution_cost({"rate": 0.00004}) == Decimal("0")
+    assert [str(execution_cost({"rate": rate})) for rate in (2, 0.9, 0.945, 1000, 0)] == ["2.00", "0.90", "0.945", "1000.00", "0.00"]
     assert execution_cost({"baseRate": 0.004, "stepRates": {"a": 0.004}, "roundTo": "0.01"}, ["a"]) == Decimal("0.01")
 
 

@@ -184,7 +184,7 @@ async def test_what_a_branch_gave_is_read_as_if_the_condition_gave_it(virtual, k
     assert (result.branch, result["verified"], result.result) == (branch, branch == "then", {"verified": branch == "then"})
     assert outcome.path == [f"v:{branch}", f"c:{branch}"]  # the source's second condition is never true
     assert outcome.completed_steps == ["v", "c"]
-    assert CALLS == (["t", "yes"] if branch == "then" else ["e"])
+    assert (["t", "yes"] if branch == "then" else ["e"]) == CALLS
 
 
 @pytest.mark.feature(241)

@@ -28,7 +28,7 @@ async def compensate(entity: RequestEntity, standing: Standing, failed: list[Ser
     for step in order_of(standing, failed):
         for number, action in enumerate(step.compensation.steps if step.compensation is not None else (), 1):
             entry: dict[str, Any] = {"step": step.id, "action": action.action, "success": True}
-            fn = known.find(standing.definition.id, action.action)
+            fn = known.find(standing.definition.id, action.action, standing.places)
             try:
                 await entity.do(
                     fn, _params(standing, action), standing.state(step.id), step_id=f"undo {step.id} {number} {action.action}"

@@ -141,7 +141,7 @@ class ServiceDefinition(Spelled):
     pricing: Annotated[Pricing | None, BeforeValidator(lambda given: None if given is None else pricing_of(given))] = None
     error_handling: ErrorHandling = ErrorHandling()
     version: int = 1
-    strict_mode: bool = True
+    is_strict: bool = True
     warnings: list[str] = []
 
     def all_steps(self) -> dict[str, ServiceStep]:

@@ -56,8 +56,8 @@ class RequestEntity(DO, noun=NOUN):
 
     async def run(self, service_id: str, request_id: str, inputs: Any, customer_id: str | None, volume: Any) -> ServiceOutcome:
         """Serve the request. Raises ServiceFailed, when all is undone and everybody is told."""
-        definition = await ServiceEntity(service_id).definition()
-        standing = Standing(definition, request_id, inputs, customer_id, self.now())
+        definition, places = await ServiceEntity(service_id).recipe()
+        standing = Standing(definition, request_id, inputs, customer_id, self.now(), places)
         walk = Walk(self, standing)
         try:
             failure = await walk.to_the_end()

@@ -68,7 +68,7 @@ class Service:
             raise DefinitionError(f"subtype={subtype!r} is unknown; use 'workflow' or 'state-machine'")
         definition = reading.read(
             name, id, steps, pricing, handling, strict=strict, is_python=error_handling is not None, type=str(type), subtype=subtype,
-            description=description, strict_mode=strict,
+            description=description, is_strict=strict,
         )  # fmt: skip
         service = cls(await ServiceEntity(definition.id).define(definition))
         for step_id, fn in (functions or {}).items():
@@ -111,6 +111,7 @@ class Service:
 
         def register(function: Any) -> Any:
             known.register(self.id, name, function)
+            self._is_complete = False
             return function
 
         return register if fn is None else register(fn)
@@ -133,7 +134,7 @@ class Service:
             DefinitionError: a step has no function; nothing was begun.
             CallIdConflict: the id belongs to a request with other inputs.
         """
-        self._check_functions()
+        await self._make_functions_known()
         request_id = parking.new_id() if id is None else id
         had_ended = await RequestEntity(f"{self.id}/{request_id}").open({} if inputs is None else inputs, customer_id, volume)
         return ServiceRequest(self.id, request_id, was_there=had_ended)
@@ -142,18 +143,25 @@ class Service:
         """The handle of a request by its id."""
         return ServiceRequest(self.id, id)
 
-    def _check_functions(self) -> None:
-        if self._is_complete or not self.definition.strict_mode:
+    async def _make_functions_known(self) -> None:
+        """Once: every function there has to be is there, and hosts know where those are that can be imported."""
+        if self._is_complete:
             return
-        wanted = dict.fromkeys(step.id for step in self.definition.all_steps().values() if step.type == "function")
-        for step in self.definition.all_steps().values():
+        steps = self.definition.all_steps().values()
+        wanted = dict.fromkeys(step.id for step in steps if step.type == "function")
+        for step in steps:
             wanted.update((action.action, None) for action in (step.compensation.steps if step.compensation is not None else ()))
-        missing = [name for name in wanted if not known.is_known(self.id, name)]
-        if missing:
+        entity: Any = ServiceEntity(self.id)
+        _, kept = await entity.recipe()
+        missing = [name for name in wanted if name not in kept and not known.is_known(self.id, name)]
+        if missing and self.definition.is_strict:
             shown = ", ".join(map(repr, missing))
             raise DefinitionError(
                 f"service {self.id!r}: no function is registered for {shown}; write @service.step({missing[0]!r}) above it"
             )
+        places = {name: place for name in wanted if (place := known.place_of(self.id, name)) is not None}
+        if any(kept.get(name) != place for name, place in places.items()):
+            await entity.know_places(places)
         self._is_complete = True
 
 

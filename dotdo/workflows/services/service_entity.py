@@ -11,6 +11,7 @@ class ServiceEntity(DO, noun="DotdoService"):
     """One service. Called by `Service`, and by each of its requests when it begins."""
 
     kept: ServiceDefinition | None = None
+    places: dict[str, str] = {}
 
     async def define(self, definition: ServiceDefinition) -> ServiceDefinition:
         """Keep a definition; a changed one is a new version, by which requests go that begin from now on."""
@@ -25,6 +26,14 @@ class ServiceEntity(DO, noun="DotdoService"):
         if self.kept is None:
             raise ServiceNotFound(f"no service {self.id!r} was created")
         return self.kept
+
+    async def recipe(self) -> tuple[ServiceDefinition, dict[str, str]]:
+        """The definition, and where its functions can be imported from."""
+        return await self.definition(), self.places
+
+    async def know_places(self, places: dict[str, str]) -> None:
+        """Keep where functions can be imported from."""
+        self.places.update(places)
 
 
 class VolumeEntity(DO, noun="DotdoServiceVolume"):

@@ -18,8 +18,13 @@ from dotdo.workflows.services.definition import ServiceDefinition, ServiceStep
 class Standing:
     """One request, so far."""
 
-    def __init__(self, definition: ServiceDefinition, request_id: str, inputs: Any, customer_id: str | None, began: datetime) -> None:
+    def __init__(
+        self, definition: ServiceDefinition, request_id: str, inputs: Any, customer_id: str | None, began: datetime,
+        places: Mapping[str, str],
+    ) -> None:  # fmt: skip
         self.definition = definition
+        self.places = places
+        """Where functions can be imported from."""
         self.request_id = request_id
         self.inputs = inputs
         self.customer_id = customer_id

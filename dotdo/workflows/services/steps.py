@@ -47,7 +47,7 @@ async def do_step(entity: RequestEntity, standing: Standing, step: ServiceStep, 
 
 
 async def _function(entity: RequestEntity, standing: Standing, step: ServiceStep) -> Any:
-    fn = known.find(standing.definition.id, step.id)
+    fn = known.find(standing.definition.id, step.id, standing.places)
     return await entity.do(
         fn, shown(standing.inputs), standing.state(step.id), step_id=step.id, retry=policy_of(standing.definition, step),
         timeout=step.timeout,
