@@ -1,6 +1,6 @@
 """Content from research to publication: four assets made at once, three checks made at once, nothing published unchecked.
 
-    python -m examples.content_pipeline
+python -m examples.content_pipeline
 """
 
 import asyncio

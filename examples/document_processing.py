@@ -1,6 +1,6 @@
 """Documents read, classified and checked, and videos cut: what they cost, in volume and by the second.
 
-    python -m examples.document_processing
+python -m examples.document_processing
 """
 
 import asyncio

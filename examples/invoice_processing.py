@@ -16,9 +16,8 @@ STEPS: list[dict[str, Any]] = [
     {"id": "extract", "name": "Extract Invoice Data", "type": "function", "required": True, "timeout": 30000, "onError": "retry",
      "retryPolicy": {"maxAttempts": 3, "backoff": "exponential", "baseDelay": 1000, "maxDelay": 30000}},
     {"id": "validate", "name": "Validate Invoice", "type": "function", "required": True, "timeout": 10000, "onError": "human-review",
-     "dependsOn": ["extract"], "retryPolicy": {"maxAttempts": 2, "backoff": "linear", "baseDelay": 2000}},
-    {"id": "approve", "name": "Get Approval", "type": "function", "required": True, "timeout": 300000, "onError": "notify-manager",
-     "dependsOn": ["validate"]},
+     "retryPolicy": {"maxAttempts": 2, "backoff": "linear", "baseDelay": 2000}},
+    {"id": "approve", "name": "Get Approval", "type": "function", "required": True, "timeout": 300000, "onError": "notify-manager"},
     {"id": "process-payment", "name": "Process Payment", "type": "function", "required": True, "dependsOn": ["approve"],
      "timeout": 60000, "retryPolicy": {"maxAttempts": 3, "backoff": "exponential", "baseDelay": 5000}, "onError": "rollback",
      "compensation": {"steps": [

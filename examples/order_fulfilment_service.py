@@ -74,7 +74,9 @@ async def make_service() -> Service:
 
 async def main() -> None:
     fulfilment = await make_service()
-    for number, (items, email) in enumerate([({"lamp": 2}, "ann@example.org"), ({"lamp": 1}, "nowhere"), ({"lamp": 99}, "bob@example.org")]):
+    for number, (items, email) in enumerate(
+        [({"lamp": 2}, "ann@example.org"), ({"lamp": 1}, "nowhere"), ({"lamp": 99}, "bob@example.org")]
+    ):
         request = await fulfilment.request({"items": items, "email": email}, customer_id="c1", id=f"o{number}")
         outcome = await request.result()
         said = outcome.error or f"done but for {outcome.failed_steps}" if not outcome.success else outcome.results.shipping

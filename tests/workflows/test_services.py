@@ -156,6 +156,16 @@ async def test_steps_go_by_their_dependencies_not_by_their_place(virtual):
     assert (await outcome_of(svc)).completed_steps == ["a", "b", "last"]
 
 
+@pytest.mark.feature(235)
+async def test_without_a_word_on_it_steps_go_one_after_the_other_also_past_one_that_failed(virtual):
+    svc = await service(
+        {"id": "a", "required": False}, {"id": "b"}, {"id": "c", "dependsOn": ["a"]}, {"id": "d"}, {"id": "e", "dependsOn": []},
+        functions={"a": takes("a", "1h", error=ValueError("no")), "e": takes("e", "1m")},
+    )  # fmt: skip
+    outcome = await outcome_of(svc)
+    assert (outcome.failed_steps, outcome.completed_steps, outcome.skipped_steps) == (["a"], ["e", "b", "d"], ["c"])
+
+
 @pytest.mark.feature(242)
 @pytest.mark.parametrize(("required", "success"), [(True, False), (None, True), (False, True)])
 async def test_a_step_whose_condition_does_not_hold_is_skipped_which_a_required_one_must_not_be(virtual, required, success):
@@ -517,7 +527,7 @@ async def test_a_task_that_loses_is_called_off(virtual):
 
 
 async def test_a_request_that_fails_waits_for_nobody(virtual):
-    steps = [{"id": "h", "type": "human-task"}, A]
+    steps = [{"id": "h", "type": "human-task"}, {**A, "dependsOn": []}]
     outcome = await outcome_of(await service(*steps, functions={"a": does("a", error=ValueError("no"))}))
     assert outcome.failed_step == "a"
     await virtual.settle()

@@ -67,6 +67,8 @@ class ServiceStep(Spelled):
     Args:
         type: "function" unless it says otherwise.
         required: its failure fails the request, unless `on_error` says otherwise. True makes being skipped a failure as well.
+        depends_on: steps that have to have completed. Without a word on it a step begins when the one before it in the list has
+            ended, whatever became of that; an empty list lets it begin with the request.
         timeout: of one attempt of a function; of a task or of parallel steps as a whole.
         retry_policy: of a function. Else the service's default; else it is tried once, three times with onError 'retry'.
         steps, strategy: of parallel steps: "all" have to succeed, "any" one has, or the "first" that ends decides.

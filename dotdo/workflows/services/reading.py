@@ -86,14 +86,46 @@ def slug(name: str) -> str:
 
 
 def graph_of(steps: list[ServiceStep]) -> Graph:
-    """The steps, as far as their order is concerned."""
+    """The steps, as far as their order is concerned: one that says nothing of it comes after the one before it in the list."""
+    after = _order_of_the_list(steps)
     return Graph(
         Node(
-            step.id, tuple(step.depends_on), required=step.is_required or step.on_error == "rollback", error_branch=step.error_branch, must_run=step.required is True,
+            step.id, tuple(step.depends_on), required=step.is_required or step.on_error == "rollback", error_branch=step.error_branch,
             on_failure="continue" if step.on_error in CONTINUES else "branch" if step.on_error == "branch" else "fail",
+            must_run=step.required is True, after=after.get(step.id, ()),
         )
         for step in steps
     )  # fmt: skip
+
+
+def _order_of_the_list(steps: list[ServiceStep]) -> dict[str, tuple[str, ...]]:
+    """For each step without a word on what it depends on, the nearest step before it that does not depend on it."""
+    branches = {step.error_branch for step in steps if step.on_error == "branch"}
+    needs = {step.id: set(step.depends_on) for step in steps}
+    found: dict[str, tuple[str, ...]] = {}
+    for index, step in enumerate(steps):
+        if "depends_on" in step.model_fields_set or step.id in branches:
+            continue
+        for earlier in reversed(steps[:index]):
+            if not _depends(earlier.id, step.id, needs):
+                found[step.id] = (earlier.id,)
+                needs[step.id].add(earlier.id)
+                break
+    return found
+
+
+def _depends(one: str, other: str, needs: Mapping[str, set[str]]) -> bool:
+    """Does `one` come after `other`, or after what comes after it?"""
+    seen: set[str] = set()
+    left = [one]
+    while left:
+        step_id = left.pop()
+        if step_id == other:
+            return True
+        if step_id not in seen:
+            seen.add(step_id)
+            left += needs.get(step_id, ())
+    return False
 
 
 class _Reader:
