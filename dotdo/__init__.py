@@ -114,11 +114,9 @@ from dotdo.schedules.scheduled import Scheduled
 from dotdo.workflows.declared import Workflow
 from dotdo.workflows.definition import HistoryEntry, StepResult, Trigger, WorkflowDefinition, WorkflowExecution, WorkflowStep
 from dotdo.workflows.expressions import Expr
-from dotdo.workflows.functions import workflow
 from dotdo.workflows.machines.instance import MachineInstance
 from dotdo.workflows.machines.machine import StateMachine
 from dotdo.workflows.pricing import FlatRate, PerExecution, RateByKind, TimeBased, execution_cost
-from dotdo.workflows.progress import progress
 from dotdo.workflows.services.outcome import ServiceOutcome
 from dotdo.workflows.services.request import ServiceRequest
 from dotdo.workflows.services.service import Service

@@ -17,9 +17,7 @@
         ModelUnavailable                        no language model can be asked
       BadAnswer                                 a language model's answer does not fit
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
-      WorkflowNotFound, ExecutionNotFound
-      WorkflowNotFound, WorkflowConflict (also DefinitionError)
-      MachineNotFound, ServiceNotFound, ExecutionNotFound
+      WorkflowNotFound, MachineNotFound, ServiceNotFound, ExecutionNotFound
       ServiceFailed, StepFailed, StepRejected
       DefinitionError, ConditionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted

@@ -44,7 +44,6 @@ def new_id() -> str:
     ledger = ledger_of("asking")
     run, task = ledger.current_run("asking")
     place = f"{ledger.activation.key}!{run.id} {task.branch.next_call()}"
-    place = f"{ledger.activation.key}!{run.id} {task.branch.next_call('asked')}"
     return hashlib.blake2b(place.encode(), digest_size=16).hexdigest()
 
 

@@ -264,8 +264,6 @@ class Workflow(DO, noun="DotdoWorkflow", max_queue=10_000):
         """An id for a new run: the same again when this call is sent again, so that nothing starts twice."""
         run, task = self._ledger.current_run("start")
         return f"{workflow_id}-{_short(f'{run.id}/{task.branch.key(workflow_id)}')}"
-        place = task.branch.next_call("run")
-        return f"{workflow_id}-{_short(f'{run.id}/{place}')}"
 
     def _full_id(self, run_id: str) -> str:
         return execution_id_of(self.key, run_id)
