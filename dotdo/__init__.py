@@ -51,6 +51,7 @@ from dotdo.errors import (
     IdError,
     InsideTransaction,
     InvalidTransition,
+    MachineNotFound,
     ModelUnavailable,
     NoHandler,
     NoKey,
@@ -73,6 +74,10 @@ from dotdo.errors import (
     RemoteError,
     ReplayDrift,
     ReplayMismatch,
+    ServiceFailed,
+    ServiceNotFound,
+    StepFailed,
+    StepRejected,
     StepTimeout,
     StorageError,
     TaskCancelled,
@@ -109,6 +114,12 @@ from dotdo.schedules.scheduled import Scheduled
 from dotdo.workflows.declared import Workflow
 from dotdo.workflows.definition import HistoryEntry, StepResult, Trigger, WorkflowDefinition, WorkflowExecution, WorkflowStep
 from dotdo.workflows.expressions import Expr
+from dotdo.workflows.machines.instance import MachineInstance
+from dotdo.workflows.machines.machine import StateMachine
+from dotdo.workflows.pricing import FlatRate, PerExecution, RateByKind, TimeBased, execution_cost
+from dotdo.workflows.services.outcome import ServiceOutcome
+from dotdo.workflows.services.request import ServiceRequest
+from dotdo.workflows.services.service import Service
 
 __version__ = "0.1.0"
 
@@ -143,12 +154,15 @@ __all__ = [
     "Expr",
     "FieldNotSet",
     "FieldTooLarge",
+    "FlatRate",
     "GuardFailed",
     "HistoryEntry",
     "HumanTask",
     "IdError",
     "InsideTransaction",
     "InvalidTransition",
+    "MachineInstance",
+    "MachineNotFound",
     "ModelUnavailable",
     "N",
     "NoHandler",
@@ -166,9 +180,11 @@ __all__ = [
     "OutcomeUnknown",
     "OutsideTurn",
     "Overloaded",
+    "PerExecution",
     "Permanent",
     "Quarantined",
     "QueryError",
+    "RateByKind",
     "RateLimiter",
     "Record",
     "RemoteError",
@@ -177,12 +193,21 @@ __all__ = [
     "RetryPolicy",
     "ScheduleInfo",
     "Scheduled",
+    "Service",
+    "ServiceFailed",
+    "ServiceNotFound",
+    "ServiceOutcome",
+    "ServiceRequest",
+    "StateMachine",
+    "StepFailed",
+    "StepRejected",
     "StepResult",
     "StepTimeout",
     "StorageError",
     "Subscription",
     "TaskCancelled",
     "Tiered",
+    "TimeBased",
     "Trigger",
     "UseTheEntity",
     "WaitTimeout",
@@ -207,6 +232,7 @@ __all__ = [
     "errors",
     "every",
     "execution",
+    "execution_cost",
     "executions",
     "exponential_backoff",
     "fail",

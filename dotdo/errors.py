@@ -17,7 +17,8 @@
         ModelUnavailable                        no language model can be asked
       BadAnswer                                 a language model's answer does not fit
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
-      WorkflowNotFound, ExecutionNotFound
+      WorkflowNotFound, MachineNotFound, ServiceNotFound, ExecutionNotFound
+      ServiceFailed, StepFailed, StepRejected
       DefinitionError, ConditionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
       DocumentError (also ValueError), DocumentExists, NoSuchDocument (also LookupError), QueryError (also ValueError), UseTheEntity
@@ -232,6 +233,30 @@ class DataFolderMissing(DotdoError):
 
 class DefinitionError(DotdoError):
     """A class, a definition or an argument of the runtime is wrong."""
+
+
+class ServiceNotFound(DotdoError, LookupError):
+    """No service of this id, or no request of it, is known."""
+
+
+class ServiceFailed(DotdoError):
+    """A request to a service failed; `outcome` says by what, and what was undone."""
+
+    outcome: Any = None
+
+
+class StepFailed(DotdoError):
+    """A step of a service failed, by what it is made of: steps within it, or what it depends on."""
+
+
+class StepRejected(DotdoError):
+    """A person said no; `answer` is what was said, by whom and when."""
+
+    answer: Any = None
+
+
+class MachineNotFound(DotdoError, LookupError):
+    """No state machine of this name, or no instance of this id, is known."""
 
 
 class ConditionError(DotdoError):

@@ -32,10 +32,12 @@ class Handler:
     key: str | None = None
     module: str = ""
     is_default: bool = False
+    within: str = ""
+    """Before the key in the entity's id, where one noun serves several programs' things (state machines)."""
 
     @property
     def id(self) -> str:
-        return f"{self.noun}.{self.name}" if self.noun else self.name
+        return f"{self.noun}.{self.within}{self.name}" if self.noun else self.name
 
     @property
     def is_exact(self) -> bool:
@@ -79,6 +81,16 @@ def add_noun(spec: NounSpec) -> None:
     for name in dir(spec.cls):
         for pattern, key in getattr(getattr(spec.cls, name, None), "_do_on_", ()):
             _handlers.add(pattern, Handler(pattern, name, spec.noun, key, spec.cls.__module__))
+
+
+def add_handler(handler: Handler) -> None:
+    """Let an entity of a noun of the runtime handle what matches the pattern."""
+    _handlers.add(handler.pattern, handler)
+
+
+def discard_handler(handler: Handler) -> None:
+    """Take a handler back."""
+    _handlers.discard(handler.pattern, handler)
 
 
 def handlers_of(event: str) -> list[Handler]:

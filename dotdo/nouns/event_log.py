@@ -286,7 +286,7 @@ def _receiver(handler: Handler, event: Event, to: str | None) -> tuple[str, str,
     if to is None:
         scope = names.scope_of(event.name)
         to = scope[1] if scope is not None and scope[0] == handler.noun else entity_of(event.name, event.data, handler.key)
-    return handler.noun, to, handler.name
+    return handler.noun, f"{handler.within}{to}", handler.name
 
 
 def _projection(event: Event, fields: list[str]) -> bytes | None:

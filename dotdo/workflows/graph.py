@@ -57,6 +57,7 @@ class Node:
         required: False lets the run go on when the step fails; its dependents are skipped.
         error_branch: the step to run when this one fails and `on_failure` is "branch".
         must_run: being skipped fails the run.
+        after: steps that have to have ended, whatever became of them.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Node:
     required: bool = True
     error_branch: str | None = None
     must_run: bool = False
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Graph:
         self._sources: dict[str, list[str]] = {}
         self._followers: dict[str, list[str]] = {node_id: [] for node_id in self.nodes}
         for node in self.nodes.values():
-            for dependency in dict.fromkeys(node.depends_on):
+            for dependency in dict.fromkeys((*node.depends_on, *node.after)):
                 if dependency in self.nodes:
                     self._followers[dependency].append(node.id)
             branch = node.error_branch if node.on_failure == "branch" else None
@@ -137,7 +139,8 @@ class Graph:
 
     def _before(self, node_id: str) -> list[str]:
         """What decides whether a step runs: its dependencies, and the steps it is the error branch of."""
-        known = [dependency for dependency in self.nodes[node_id].depends_on if dependency in self.nodes]
+        node = self.nodes[node_id]
+        known = [dependency for dependency in (*node.depends_on, *node.after) if dependency in self.nodes]
         return [*known, *self._sources.get(node_id, ())]
 
     def sources_of(self, node_id: str) -> list[str]:
@@ -172,7 +175,7 @@ class Progress:
         self.failed_step: str | None = None
         """The step that fails the run."""
         self._ready: list[str] = []
-        self._waits_for = {node_id: len(set(node.depends_on) & graph.nodes.keys()) for node_id, node in graph.nodes.items()}
+        self._waits_for = {node_id: len({*node.depends_on, *node.after} & graph.nodes.keys()) for node_id, node in graph.nodes.items()}
         for node_id in graph.nodes:
             self._look_at(node_id)
 
