@@ -63,6 +63,8 @@ from dotdo.errors import (
     StepTimeout,
     StorageError,
     WaitTimeout,
+    WorkflowConflict,
+    WorkflowNotFound,
     WouldDeadlock,
 )
 from dotdo.events.event import Event, current_event
@@ -79,6 +81,8 @@ from dotdo.resilience.deadline import with_timeout
 from dotdo.resilience.limiter import RateLimiter
 from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
 from dotdo.rpc.stats import snapshot as stats
+from dotdo.workflows.children import start_child
+from dotdo.workflows.functions import workflow
 
 __version__ = "0.1.0"
 
@@ -132,6 +136,8 @@ __all__ = [
     "StorageError",
     "Subscription",
     "WaitTimeout",
+    "WorkflowConflict",
+    "WorkflowNotFound",
     "WouldDeadlock",
     "ai",
     "cache",
@@ -164,6 +170,7 @@ __all__ = [
     "shutdown",
     "sleep",
     "start",
+    "start_child",
     "stats",
     "step",
     "tell",
@@ -172,4 +179,5 @@ __all__ = [
     "wait_for",
     "with_retry",
     "with_timeout",
+    "workflow",
 ]

@@ -13,6 +13,7 @@
         ModelUnavailable                        no language model can be asked
       BadAnswer                                 a language model's answer does not fit
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
+      WorkflowNotFound, WorkflowConflict (also DefinitionError)
       DefinitionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
       IdError, BadDuration (both also ValueError)
@@ -174,6 +175,14 @@ class DataFolderMissing(DotdoError):
 
 class DefinitionError(DotdoError):
     """A class, a definition or an argument of the runtime is wrong."""
+
+
+class WorkflowNotFound(DotdoError, LookupError):
+    """No workflow of this name is known here."""
+
+
+class WorkflowConflict(DefinitionError):
+    """Two functions are registered as one workflow."""
 
 
 class InvalidTransition(DotdoError):

@@ -41,6 +41,13 @@ def derived_id(parent: str, place: str) -> str:
     return "h" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def _name_of(node: Node) -> str:
+    member = node.path[-1]
+    if not isinstance(member, str):
+        member = next((op for op in reversed(node.path) if isinstance(op, str)), "item")
+    return f"{node.noun}.{member}"
+
+
 class Outgoing:
     """What the entity's caller keeps on a node."""
 
@@ -77,12 +84,12 @@ class EntityCaller:
         task = turn.task
         assert task is not None
         run: Run | None = task.run
-        member = node.path[-1]
-        if not isinstance(member, str):
-            member = next((op for op in reversed(node.path) if isinstance(op, str)), "item")
-        name = f"{node.noun}.{member}"
+        options = node.options
+        name = options.name if options is not None and options.name is not None else _name_of(node)
         branch = task.branch
-        key = None if run is None or branch.in_step else branch.key(name)
+        key = None
+        if run is not None and not branch.in_step:
+            key = options.key if options is not None and options.key is not None else branch.key(name)
         if node.call_id is None:
             parent = run.id if run is not None else f"{self.activation.key}/setup"
             node.call_id = derived_id(parent, branch.next_call())

@@ -95,9 +95,14 @@ def describe(ledger: Ledger, row: RunRow, *, with_steps: bool) -> dict[str, Any]
                     }
                 )
     return {
-        "id": execution_id_of(ledger.activation.key, row.id), "method": row.method, "status": status, "waiting_for": waiting,
+        "id": execution_id_of(ledger.activation.key, row.id), "method": _name(ledger, row), "status": status, "waiting_for": waiting,
         "until": until, "error": error, "started_at": row.started, "ended_at": row.ended, "attempt": row.attempt, "steps": steps,
     }  # fmt: skip
+
+
+def _name(ledger: Ledger, row: RunRow) -> str:
+    activation = ledger.activation
+    return activation.spec.code_of(activation.id, row.method, row.payload).name
 
 
 def _step_id(key: str) -> str:
@@ -106,7 +111,7 @@ def _step_id(key: str) -> str:
 
 def _history(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     row = _row(ledger, run_id)
-    entries: list[dict[str, Any]] = [{"type": "start", "at": row.started, "method": row.method}]
+    entries: list[dict[str, Any]] = [{"type": "start", "at": row.started, "method": _name(ledger, row)}]
     for entry in journal.rows_of(ledger.activation.file, run_id):
         entries.append(_entry(entry))
     if row.ended is not None:
@@ -144,6 +149,10 @@ def _result(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     if row.ended is None:
         ledger.dormant.refuse_if_stuck(row)
         ledger.dormant.listeners(run_id).append(call)
+        ledger.dormant.tell_parked_row(row, call)
+        return
+    if repeats.wants_another_run(row, call):
+        repeats.run_again(ledger, row, call)
         return
     blob = row.outcome or b""
     if row.ok:
@@ -261,6 +270,12 @@ def _replay(ledger: Ledger, call: IncomingCall, run_id: str, new_id: str) -> Non
     ledger.accept(call)
 
 
+def _recipe(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    """What it takes to start over elsewhere."""
+    row = _row(ledger, run_id)
+    _say(ledger, call, [row.method, row.payload])
+
+
 def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
     """Deliver a signal, or the outcome of a callback, once."""
     row = _row(ledger, run_id)
@@ -338,7 +353,7 @@ def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: byt
 
     def take() -> Callable[[], None]:
         journal.take(file, sender, number)
-        woken = [row.id for row in ledger.dormant.rows.values() if _waits_for(ledger, row, call_id)]
+        woken = [row.id for row in ledger.dormant.rows.values() if row.status != "paused" and _waits_for(ledger, row, call_id)]
         for run_id in woken:
             journal.set_status(file, run_id, "running")
 
@@ -364,5 +379,6 @@ def _event(ledger: Ledger, call: IncomingCall, handler: str, line: str, message:
 
 _VERBS: dict[str, Callable[..., None]] = {
     "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
-    "resume": _resume, "event": _event, "offer": take_offer, "retry": _retry, "replay": _replay, "signal": _signal, "reply": _reply,
+    "resume": _resume, "event": _event, "offer": take_offer, "retry": _retry, "replay": _replay, "recipe": _recipe,
+    "signal": _signal, "reply": _reply,
 }  # fmt: skip

@@ -99,7 +99,7 @@ class Dormant:
                 bound, run.on_end = own.again(row.payload)
             else:
                 bound = self._activation.spec.bind(self._activation.instance, row.method, row.payload)
-            source = self._activation.spec.source_of(row.method)
+            source = self._activation.spec.source_of(self._activation.id, row.method, row.payload)
         except Exception as error:  # a method that is gone fails the execution, typed
             bound, source = _raise(error), row.source
         run.source_changed = source != run.source
@@ -124,9 +124,9 @@ class Dormant:
 
     def tell_parked(self, run: Run, call: IncomingCall) -> None:
         origin = (call.options or {}).get("from")
-        if origin is None or list(origin) in run.reply_to:
+        if origin is None or [*origin, call.call_id] in run.reply_to:
             return
-        run.reply_to = [*run.reply_to, list(origin)]
+        run.reply_to = [*run.reply_to, [*origin, call.call_id]]
         self._keep_reply_to(run.id, run.reply_to, call)
 
     def tell_parked_row(self, row: RunRow, call: IncomingCall) -> None:
@@ -134,8 +134,8 @@ class Dormant:
         if origin is None:
             return
         known: Any = codec.decode(row.reply_to) if row.reply_to else []
-        if list(origin) not in known:
-            known.append(list(origin))
+        if [*origin, call.call_id] not in known:
+            known.append([*origin, call.call_id])
             row.reply_to = codec.encode(known)
         self._keep_reply_to(row.id, known, call)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from dotdo import clock, codec, durations
 from dotdo.errors import CallTimeout, IdError
-from dotdo.names import split_execution_id
+from dotdo.names import RUN_CALL, RUN_NOUN, split_execution_id
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import new_client_id
 from dotdo.rpc.node import CallOptions, Node
@@ -110,8 +110,13 @@ class Execution:
         return await self._ask("retry")  # type: ignore[no-any-return]
 
     async def replay(self) -> Execution:
-        """Start over with the same arguments, as a new execution."""
-        return Execution(await self._ask("replay", f"replay-{new_client_id()}"))
+        """Start over with the same arguments, as a new execution; of a workflow, as a new run."""
+        fresh = f"replay-{_fresh_id()}"
+        if self._noun != RUN_NOUN:
+            return Execution(await self._ask("replay", fresh))
+        method, payload = await self._ask("recipe")  # a run is an entity of its own, so the new one has another place
+        options = CallOptions(RUN_CALL, None, {"start": True}, f"replay of {self.id}")
+        return Execution(await _call(Node(RUN_NOUN, f"{self._entity_id}-{fresh}", None, (method,), payload, options)))
 
     async def signal(self, name: str, data: Any = None) -> None:
         """Hand `data` to its `wait_for(name)`, now or when it gets there."""
@@ -119,14 +124,24 @@ class Execution:
 
     def _ask(self, verb: str, *args: Any) -> Any:
         stub = make_stub(self._noun, self._entity_id)
-        return control_call(stub, verb, self._run_id, *args)
+        return control_call(stub, verb, self._run_id, *args, name=f"{verb} of {self.id}")
 
 
-def control_call(stub: Any, verb: str, *args: Any) -> Any:
-    """The promise of a control call."""
+def _fresh_id() -> str:
+    """An id for something new; inside an execution the same again on replay."""
+    ledger = getattr(callers.current(), "ledger", None)
+    return str(new_client_id() if ledger is None else ledger.handed(new_client_id))
+
+
+def control_call(stub: Any, verb: str, *args: Any, name: str | None = None) -> Any:
+    """The promise of a control call; in the journal of an execution that makes it, it goes by `name`."""
     noun, entity_id = stub._do_target_
-    node = Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None)
-    promise = CallPromise((noun, entity_id), None, None, ("!", verb))
+    return _call(Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), CallOptions(name=name)))
+
+
+def _call(node: Node) -> Any:
+    """The promise of a call that was put together by hand."""
+    promise = CallPromise((node.noun, node.entity_id), None, None, node.path)
     promise._do_node = node
     node.promise = weakref.ref(promise)
     callers.current().record(node)

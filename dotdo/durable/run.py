@@ -62,6 +62,9 @@ class Run:
     announce: Callable[[], None] | None = None
     main: EntityTask | None = None
     reply_to: list[list[str]] = _NOBODY
+    """Entities that wait for its outcome, each with the id of the call by which it does."""
+    closing: list[tuple[str, str, str]] = _NOTHING
+    """Executions to be cancelled when this one ends: noun, entity id and call id."""
     undos: list[tuple[str, str, Callable[..., Any]]] = _NOTHING
     records: dict[tuple[str, int, int], TurnRecord] = _EMPTY
     attempts: dict[str, tuple[int, float]] = _EMPTY
@@ -102,6 +105,7 @@ class Run:
             self.waits = {}
             self.signals = []
             self.events_taken = {}
+            self.closing = []
             self._last_reads = {}
             self._held_back = []
             self.replay = Replay(self)
@@ -205,7 +209,7 @@ class Run:
         self.is_journaled = True
         self._must_journal = False
         file = self.activation.file
-        self.source = self.activation.spec.source_of(self.method)
+        self.source = self.activation.spec.source_of(self.activation.id, self.method, self.payload)
         row = RunRow(
             self.id, self.ledger.next_ordinal(), self.method, self.payload, "running", self.attempt, self.source,
             self.started_at, None, None, None, None, None,
@@ -377,8 +381,10 @@ class Run:
         now = self.activation.host.clock.now()
         if self.is_journaled:
             journal.end_run(file, self.id, status, blob, now, ok=ok)
-            for noun, entity_id in self.reply_to:
-                self.ledger.outbox.put(noun, entity_id, ["!", "reply"], codec.encode([[self.id, ok, blob], {}]), f"{self.id}>reply")
+            for noun, entity_id, asked_by in self.reply_to:
+                self.ledger.outbox.put(noun, entity_id, ["!", "reply"], codec.encode([[asked_by, ok, blob], {}]), f"{self.id}>reply")
+            for noun, entity_id, call_id in self.closing:
+                self.ledger.outbox.put(noun, entity_id, ["!", "cancel"], codec.encode([[call_id], {}]), f"{self.id}>cancel")
         elif self.sender is not None:
             journal.take(file, *self.sender)
         elif ok and self.caller_key is not None and (file.has_writes or self.what != self.method):  # the latter: a call_id was given

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from dotdo import codec
 from dotdo.durable import retry as retries
 from dotdo.durable.operation import Operation
+from dotdo.entity.noun import stable_repr
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Turn
 from dotdo.errors import CodecError, StepTimeout
@@ -42,7 +43,7 @@ def name_of(fn: Callable[..., Any]) -> str:
 
 
 def _code_hash(code: Any) -> str:
-    parts = repr((code.co_names, code.co_varnames, tuple(c for c in code.co_consts if not hasattr(c, "co_code"))))
+    parts = stable_repr((code.co_names, code.co_varnames, tuple(c for c in code.co_consts if not hasattr(c, "co_code"))))
     inner = "".join(_code_hash(c) for c in code.co_consts if hasattr(c, "co_code"))
     return hashlib.blake2b((parts + inner).encode(), digest_size=4).hexdigest()
 

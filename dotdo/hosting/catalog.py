@@ -76,6 +76,11 @@ def register_function(name: str, fn: Callable[..., Any]) -> None:
     _functions[name] = fn
 
 
+def forget_function(name: str) -> None:
+    """Make a function unknown again (tests)."""
+    _functions.pop(name, None)
+
+
 def find_function(name: str) -> Callable[..., Any]:
     """The function of this name, loaded from the data folder if need be. Raises NounNotLoadable."""
     fn = _functions.get(name)

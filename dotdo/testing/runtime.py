@@ -136,13 +136,13 @@ class Runtime:
             self._quiet = 0
             self._moved_at = self._loop.time()
         self._quiet += 1
+        self._loop.call_soon(self._look)  # before the jump, which a crash within it ends
         if self._quiet >= QUIET_PASSES:
             if self._may_be_moved_from_outside(self._moved_at):
                 self._loop.call_later(0.0005, self._look)
                 return
             self._quiet = 0
             self._jump()
-        self._loop.call_soon(self._look)
 
     def _may_be_moved_from_outside(self, moved_at: float) -> bool:
         return self._loop.time() < moved_at + OUTSIDE_SECONDS and self.host.waits_outside
