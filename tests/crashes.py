@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 
 from dotdo.storage.entity_file import EntityFile
 
@@ -46,3 +47,20 @@ def _kill(rt):
         rt.crash_now()
     else:
         rt._loop.call_soon_threadsafe(rt.crash_now)
+
+
+def tree_of(pid: int) -> list[int]:
+    """A process and everything it started, directly or not."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, todo = [], [pid]
+    while todo:
+        found.append(todo.pop())
+        todo += parents.get(found[-1], [])
+    return found

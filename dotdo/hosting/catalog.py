@@ -38,6 +38,8 @@ _folder: Path | None = None
 _shipped_functions: set[str] = set()
 _seen_files: dict[str, float] = {}
 _loading_from: str | None = None
+_version = 0
+"""Grows with every noun and function that is made known here."""
 
 
 def register(spec: NounSpec) -> None:
@@ -49,8 +51,15 @@ def register(spec: NounSpec) -> None:
             f"the noun {spec.noun} is defined in {known} and in {origin}: rename one, or give it another noun, "
             f"as in class {spec.cls.__name__}(DO, noun='Other{spec.noun}')"
         )
+    global _version
+    _version += 1
     _specs[spec.noun] = spec
     _origins[spec.noun] = origin
+
+
+def version() -> int:
+    """Another number whenever something more is known here."""
+    return _version
 
 
 def _same_module(one: type, other: type) -> bool:
@@ -73,6 +82,8 @@ def is_loading() -> bool:
 
 def register_function(name: str, fn: Callable[..., Any]) -> None:
     """Let hosts find a function by its name, `module:qualified name`."""
+    global _version
+    _version += 1
     _functions[name] = fn
 
 

@@ -181,7 +181,7 @@ class Cluster:
         self._detached = detached
         self._started_ray = False
         self._actors: list[Any] = []
-        self._shipped: set[str] = set()
+        self._shipped_version = 0
         self.router: ClusterRouter
 
     @property
@@ -191,8 +191,8 @@ class Cluster:
     def start(self) -> None:
         """Start hosts, or join those that run on this data folder. Blocks. Raises DataFolderInUse, DotdoError."""
         catalog.use_folder(self.folder.nouns)
+        self._shipped_version = catalog.version()
         catalog.ship(self.folder.nouns)
-        self._shipped = set(catalog.known())
         if self._is_running():
             self._join()
         else:
@@ -299,10 +299,11 @@ class Cluster:
             ray.shutdown()
             self._started_ray = False
 
-    def _ship_late(self, noun: str) -> None:
-        """A noun defined after the start: put its code where the hosts find it, before its first call leaves."""
-        if noun not in self._shipped and catalog.find(noun) is not None:
-            self._shipped = set(catalog.known())
+    def _ship_late(self, _noun: str) -> None:
+        """What was defined after the start: put its code where the hosts find it, before the next call leaves."""
+        version = catalog.version()
+        if version != self._shipped_version:
+            self._shipped_version = version
             catalog.ship(self.folder.nouns)
 
     def stop(self) -> None:
