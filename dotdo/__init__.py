@@ -22,7 +22,7 @@ from dotdo.application import (
     tell,
 )
 from dotdo.durable.alarm import AlarmInfo
-from dotdo.durable.current import do, gather_limited, in_thread, now, sleep, step, try_, uuid4
+from dotdo.durable.current import do, gather_limited, in_thread, now, patched, sleep, step, try_, uuid4
 from dotdo.durable.handle import CallbackFailed, Execution, ExecutionInfo, complete, fail
 from dotdo.durable.retry import RetryPolicy
 from dotdo.durable_object import DO
@@ -163,6 +163,7 @@ __all__ = [
     "linear_backoff",
     "now",
     "on",
+    "patched",
     "release",
     "result",
     "retry",

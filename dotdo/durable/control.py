@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _KIND_NAMES = {
     Kind.TURN: "write", Kind.STEP: "step", Kind.ATTEMPT: "attempt", Kind.WAIT: "wait", Kind.FAILED: "failed",
-    Kind.CANCEL: "cancel", Kind.SIGNAL: "signal", Kind.EVENT: "event",
+    Kind.CANCEL: "cancel", Kind.SIGNAL: "signal", Kind.EVENT: "event", Kind.NOTE: "note", Kind.PATCH: "patch",
 }  # fmt: skip
 
 
@@ -127,6 +127,8 @@ def _entry(entry: Row) -> dict[str, Any]:
         data["started_at"] = entry.started
         value = codec.decode(entry.value) if entry.value else None
         data["result" if entry.ok else "error"] = value if entry.ok else f"{type(value).__name__}: {value}"
+    if entry.kind == Kind.NOTE:
+        data["value"] = codec.decode(entry.value or b"")
     if entry.until is not None:
         data["until"] = entry.until
     return data

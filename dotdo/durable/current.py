@@ -64,6 +64,19 @@ def uuid4() -> UUID:
     return UUID(bytes=ledger.handed(lambda: ledger.rng.getrandbits(128).to_bytes(16, "big")), version=4)
 
 
+def patched(name: str) -> bool:
+    """Say which code a point of a changed workflow or method shall run: `if patched("v2"): ...new... else: ...old...`.
+
+    True for executions that come to the point for the first time on code that has it, False for those that had passed it
+    before; recorded, so that each execution keeps its answer. Once no execution from before is left, the old branch and
+    `patched` can go.
+    """
+    ledger = ledger_of("patched")
+    run, _task = ledger.current_run("patched")
+    turn, _task = ledger.current("patched")
+    return run.patched(name, turn)
+
+
 def step(*args: Any, **options: Any) -> Any:
     """`@step(retry=..., timeout=...)` on a method, `@step`, or `step("name", fn, *args)` which runs now."""
     if args and isinstance(args[0], str):

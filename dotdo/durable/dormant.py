@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dotdo import codec
 from dotdo.durable import dropping
 from dotdo.durable.run import Run
-from dotdo.errors import DotdoError, ReplayDrift, ReplayMismatch
+from dotdo.errors import DotdoError, NounNotLoadable, ReplayDrift, ReplayMismatch, WorkflowNotFound
 from dotdo.storage import journal
 from dotdo.storage.journal import RunRow
 
@@ -93,6 +93,10 @@ class Dormant:
         run.load(row, journal.rows_of(self._activation.file, row.id))
         run.is_repeat = True
         self._ledger.runs.enter(run)
+        missing = self._activation.spec.code_of(self._activation.id, row.method, row.payload).missing
+        if isinstance(missing, DotdoError):
+            self.pause_with(run, missing)  # it is not lost: `resume` goes on when its code is here again
+            return run
         try:
             own = self._ledger.own_executions.get(row.method)
             if own is not None:
@@ -164,7 +168,7 @@ class Dormant:
             journal.set_status(self._activation.file, run.id, "paused", waiting=f"{error.code}: {error}")
 
             def shelve() -> None:
-                callers, run.callers = run.callers, []
+                callers, run.callers = [*run.callers, *self.callers_of(run.id)], []
                 self._shelve(run)
                 for call in callers:
                     call.reject_error(error)
@@ -176,7 +180,7 @@ class Dormant:
     def refuse_if_stuck(self, row: RunRow) -> None:
         """An execution that was paused because it cannot go on says why to everybody who would wait for it."""
         code, colon, text = (row.waiting or "").partition(": ")
-        for kind in (ReplayMismatch, ReplayDrift):
+        for kind in (ReplayMismatch, ReplayDrift, NounNotLoadable, WorkflowNotFound):
             if row.status == "paused" and colon and code == kind.code:
                 raise kind(text)
 

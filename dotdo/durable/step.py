@@ -65,6 +65,8 @@ class StepOperation(Operation):
         "_undo",
     )
 
+    is_step = True
+
     def __init__(
         self,
         run: Run,
@@ -194,7 +196,9 @@ class StepOperation(Operation):
             self.future.cancel()
 
     def _record(self, *, ok: bool, blob: bytes) -> None:
-        self.run.add_row(Kind.STEP, self.key, name=self.name, attempt=self._attempt, ok=ok, value=blob, started=self._started)
+        self.run.add_row(
+            Kind.STEP, self.key, name=self.name, attempt=self._attempt, ok=ok, value=blob, started=self._started, body=self.body
+        )
 
     def _failed(self, error: BaseException, *, is_final: bool = False) -> Callable[[], None]:
         run = self.run
@@ -223,6 +227,12 @@ class StepOperation(Operation):
         self.waiting_for = f"attempt {self._attempt + 1} of step '{self.name}'"
         self._timer = clock.call_at(next_at, self._begin_when_safe)
         self.run.may_be_parked()
+
+    @property
+    def body(self) -> str | None:
+        """The function's name, where the step has one of its own."""
+        name = name_of(self._fn)
+        return None if name == self.name or self.key.startswith("undo|") else name
 
     @property
     def is_represented(self) -> bool:

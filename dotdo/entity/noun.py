@@ -141,10 +141,11 @@ class Members(dict[str, Member]):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a call runs: the name it is known by, and the function, if it is there."""
+    """What a call runs: the name it is known by, and the function, or the error that says why it is not there."""
 
     name: str
     function: Callable[..., Any] | None
+    missing: Exception | None = None
 
 
 class NounSpec:

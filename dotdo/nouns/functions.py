@@ -24,8 +24,8 @@ class Function(DO, noun="DotdoFunction", max_queue=100_000):
     def _do_code_(entity_id: str, _method: str, _payload: bytes | None) -> Code:
         try:
             return Code(entity_id, catalog.find_function(entity_id))
-        except NounNotLoadable:
-            return Code(entity_id, None)
+        except NounNotLoadable as error:
+            return Code(entity_id, None, error)
 
     async def answer(self, event: Event) -> Any:
         """Handle an event that somebody awaits."""

@@ -66,8 +66,8 @@ class WorkflowRun(DO, noun=RUN_NOUN):
             return Code(method, None)
         try:
             return Code(name, functions.find(name).fn)
-        except DotdoError:
-            return Code(name, None)
+        except DotdoError as error:
+            return Code(name, None, error)
 
     async def run(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Run the workflow of this name. Raises WorkflowNotFound."""
