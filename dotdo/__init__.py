@@ -82,7 +82,9 @@ from dotdo.resilience.limiter import RateLimiter
 from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
 from dotdo.rpc.stats import snapshot as stats
 from dotdo.workflows.children import start_child
+from dotdo.workflows.debounce import debounce
 from dotdo.workflows.functions import workflow
+from dotdo.workflows.progress import progress
 
 __version__ = "0.1.0"
 
@@ -144,6 +146,7 @@ __all__ = [
     "complete",
     "current_event",
     "dead_letters",
+    "debounce",
     "delete",
     "do",
     "entities",
@@ -164,6 +167,7 @@ __all__ = [
     "now",
     "on",
     "patched",
+    "progress",
     "release",
     "result",
     "retry",

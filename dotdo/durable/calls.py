@@ -100,7 +100,7 @@ class EntityCaller:
         if run is not None and not branch.in_step:
             key = options.key if options is not None and options.key is not None else branch.key(name)
         if node.call_id is None:
-            parent = run.id if run is not None else f"{self.activation.key}/setup"
+            parent = run.unique_id if run is not None else f"{self.activation.key}/setup"
             node.call_id = derived_id(parent, branch.next_call(name))
         node.owner = self
         node.slot = outgoing = Outgoing(run, key, name)

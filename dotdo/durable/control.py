@@ -16,6 +16,7 @@ from dotdo import codec
 from dotdo.durable import repeats
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.event_waits import take_offer
+from dotdo.durable.step import PROGRESS
 from dotdo.durable.waits import WaitOperation, pack_signal
 from dotdo.errors import ExecutionCancelled, NoSuchMember, OutcomeUnknown
 from dotdo.names import execution_id_of
@@ -83,9 +84,12 @@ def describe(ledger: Ledger, row: RunRow, *, with_steps: bool) -> dict[str, Any]
     if row.ended is not None and not row.ok and row.outcome:
         error = codec.decode(row.outcome)
     steps = []
+    progress = None
     if with_steps:
         for entry in journal.rows_of(ledger.activation.file, row.id):
             if entry.kind == Kind.STEP:
+                if entry.name == PROGRESS and entry.ok:
+                    progress = codec.decode(entry.value or b"")
                 steps.append(
                     {
                         "id": _step_id(entry.key),
@@ -97,6 +101,7 @@ def describe(ledger: Ledger, row: RunRow, *, with_steps: bool) -> dict[str, Any]
     return {
         "id": execution_id_of(ledger.activation.key, row.id), "method": _name(ledger, row), "status": status, "waiting_for": waiting,
         "until": until, "error": error, "started_at": row.started, "ended_at": row.ended, "attempt": row.attempt, "steps": steps,
+        "progress": progress,
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from dotdo.rpc.stub import make_stub
 class ExecutionInfo:
     """A snapshot of an execution."""
 
-    __slots__ = ("attempt", "ended_at", "error", "id", "method", "started_at", "status", "steps", "until", "waiting_for")
+    __slots__ = ("attempt", "ended_at", "error", "id", "method", "progress", "started_at", "status", "steps", "until", "waiting_for")
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.id: str = data["id"]
@@ -38,6 +38,8 @@ class ExecutionInfo:
         self.started_at: datetime | None = _moment(data["started_at"])
         self.ended_at: datetime | None = _moment(data["ended_at"])
         self.attempt: int = data["attempt"]
+        self.progress: dict[str, Any] | None = data["progress"]
+        """What `progress(step, total)` said last: step, total, progress (0 to 1) and time_remaining in seconds."""
 
     def __repr__(self) -> str:
         return f"<execution {self.id}: {self.status}>"

@@ -123,6 +123,17 @@ class Run:
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.activation.key}.{self.method}>"
 
+    @property
+    def unique_id(self) -> str:
+        """Its id among the calls of all entities: what it calls goes by ids made of it.
+
+        Ids that callers make are unique. Those a user chose (`call_id=`, "run" of a workflow run) and those of the entity's
+        own handlers are so only within the entity.
+        """
+        if self.what != self.method or self.method in self.ledger.own_executions:
+            return f"{self.activation.key}!{self.id}"
+        return self.id
+
     # -- starting -----------------------------------------------------------------------------------------------
 
     def start(self, coroutine: Any, *, now: bool) -> None:
@@ -433,9 +444,11 @@ class Run:
         if self.is_journaled:
             journal.end_run(file, self.id, status, blob, now, ok=ok)
             for noun, entity_id, asked_by in self.reply_to:
-                self.ledger.outbox.put(noun, entity_id, ["!", "reply"], codec.encode([[asked_by, ok, blob], {}]), f"{self.id}>reply")
+                self.ledger.outbox.put(noun, entity_id, ["!", "reply"], codec.encode([[asked_by, ok, blob], {}]), f"{self.unique_id}>reply")
             for noun, entity_id, call_id in self.closing:
-                self.ledger.outbox.put(noun, entity_id, ["!", "cancel"], codec.encode([[call_id], {}]), f"{self.id}>cancel")
+                self.ledger.outbox.put(
+                    noun, entity_id, ["!", "cancel"], codec.encode([[call_id], {}]), f"{self.unique_id}>cancel {call_id} of {entity_id}"
+                )
         elif self.sender is not None:
             journal.take(file, *self.sender)
         elif ok and self.caller_key is not None and (file.has_writes or self.what != self.method):  # the latter: a call_id was given

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from dotdo.durable.run import Run
 
 ABANDON_AFTER_SECONDS = 1.0
+PROGRESS = "Workflow.progress"
+"""The step that says how far an execution has come, and the event that it sends."""
 
 
 def name_of(fn: Callable[..., Any]) -> str:

@@ -47,8 +47,14 @@ class Child(Run[R_co], Generic[R_co]):
 def start_child(workflow: WorkflowFunction[P, R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[Child[R]]: ...
 @overload
 def start_child(
-    workflow: str | WorkflowFunction[..., Any], *args: Any, id: str | None = None, on_parent_close: Close | None = None, **kwargs: Any
+    workflow: str, *args: Any, id: str | None = None, on_parent_close: Close | None = None, **kwargs: Any
 ) -> Awaitable[Child[Any]]: ...
+@overload
+def start_child(
+    workflow: WorkflowFunction[..., R], *args: Any, id: str, on_parent_close: Close | None = None, **kwargs: Any
+) -> Awaitable[Child[R]]: ...
+@overload
+def start_child(workflow: WorkflowFunction[..., R], *args: Any, on_parent_close: Close, **kwargs: Any) -> Awaitable[Child[R]]: ...
 def start_child(workflow: Any, *args: Any, **kwargs: Any) -> Any:
     """Start another workflow from the execution that runs; the child's handle, once the child is durable.
 

@@ -97,7 +97,7 @@ async def test_parked_runs_finish_on_changed_code_and_repeat_nothing(virtual, ve
     for n, run in enumerate(runs):
         assert await run.result() == result(f"o{n}")
         assert await notes_of(run) == []
-    assert LOG == {f"{effect} o{n}": 1 for n in range(RUNS) for effect in effects}
+    assert {f"{effect} o{n}": 1 for n in range(RUNS) for effect in effects} == LOG
 
 
 async def renamed(order: str):
@@ -119,7 +119,7 @@ async def test_a_renamed_step_pauses_the_runs_that_recorded_it(virtual):
         assert "'charge'" in info.waiting_for
         with pytest.raises(ReplayMismatch, match="patched"):
             await run.result()
-    assert LOG == {f"charge o{n}": 1 for n in range(RUNS)}, "nobody was charged again, nothing was shipped"
+    assert {f"charge o{n}": 1 for n in range(RUNS)} == LOG, "nobody was charged again, nothing was shipped"
 
     deploy("rd-order", version_1)  # rolled back: they go on where they were
     for n, run in enumerate(runs):
