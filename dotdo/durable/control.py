@@ -116,7 +116,8 @@ def _step_id(key: str) -> str:
 
 def _history(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     row = _row(ledger, run_id)
-    entries: list[dict[str, Any]] = [{"type": "start", "at": row.started, "method": _name(ledger, row)}]
+    arguments = codec.decode(row.payload) if row.payload is not None else None
+    entries: list[dict[str, Any]] = [{"type": "start", "at": row.started, "method": _name(ledger, row), "arguments": arguments}]
     for entry in journal.rows_of(ledger.activation.file, run_id):
         entries.append(_entry(entry))
     if row.ended is not None:
@@ -126,6 +127,9 @@ def _history(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 
 def _entry(entry: Row) -> dict[str, Any]:
     data: dict[str, Any] = {"type": _KIND_NAMES[Kind(entry.kind)], "at": entry.at, "id": _step_id(entry.key), "name": entry.name}
+    data["key"] = entry.key
+    if entry.body is not None:
+        data["body"] = entry.body
     if entry.kind in (Kind.STEP, Kind.ATTEMPT):
         data["attempt"] = entry.attempt or 1
         data["ok"] = bool(entry.ok)

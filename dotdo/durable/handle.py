@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from dotdo import clock, codec, durations
+from dotdo.durable import timeline
+from dotdo.durable.timeline import Timeline
 from dotdo.errors import CallTimeout, IdError
 from dotdo.names import RUN_CALL, RUN_NOUN, split_execution_id
 from dotdo.rpc import caller as callers
@@ -94,6 +96,11 @@ class Execution:
     async def history(self) -> list[dict[str, Any]]:
         """What happened, oldest first."""
         return await self._ask("history")  # type: ignore[no-any-return]
+
+    async def timeline(self) -> Timeline:
+        """What ran and when, its attempts and outcomes, waits, children and progress, as typed records in order."""
+        info, history = await asyncio.gather(self.info(), self.history())
+        return timeline.build(info, history)
 
     async def cancel(self) -> bool:
         """Cancel it: its body sees a cancellation, its undos run. False if it has ended."""

@@ -110,5 +110,7 @@ async def test_a_run_killed_at_this_write_ends_the_same(virtual, number):
     assert commits >= number, "nothing was killed: WRITES is too large"
     # a body may run twice only if it waited for another entity when its host was killed; what that entity did is done once
     twice = {name: count for name, count in BODIES.items() if count != RAN[name]}
-    assert all(count == 2 and name in ("flight", "report", "left", "hotel", "cancel flight", "cancel hotel") for name, count in twice.items())
+    assert all(
+        count == 2 and name in ("flight", "report", "left", "hotel", "cancel flight", "cancel hotel") for name, count in twice.items()
+    )
     assert set(BODIES) == set(RAN)

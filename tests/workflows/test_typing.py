@@ -40,9 +40,9 @@ RIGHT = [
     'async def f() -> str: return (await (await order.start("lamp", quantity=2)).result())["id"]',
     'async def f() -> str: return (await order.with_options(id="o1").execute("lamp"))["id"]',
     'async def f() -> str: return (await order.start("lamp", 2, id="o1")).id',
-    "def make(entity: str) -> dotdo.workflows.functions.WorkflowFunction[[int], int]:\n"
-    "    async def approve(id: int) -> int: return id\n"
-    '    return workflow(f"{entity}-approval", approve)',
+    """def make(entity: str) -> dotdo.workflows.functions.WorkflowFunction[[int], int]:
+    async def approve(id: int) -> int: return id
+    return workflow(f"{entity}-approval", approve)""",
 ]
 
 WRONG = [
