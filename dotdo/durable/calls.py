@@ -178,6 +178,8 @@ class EntityCaller:
             nodes, self._of_transaction = self._of_transaction + nodes, []
         direct = []
         for node in nodes:
+            if node.slot.run is not None and node.slot.run.check is not None:
+                continue
             if node.is_wanted or node.is_held:
                 if not replayed and not _is_on_record(node):
                     direct.append(node)

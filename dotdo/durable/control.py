@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import repeats
+from dotdo.durable import checking, repeats
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.event_waits import take_offer
 from dotdo.durable.step import PROGRESS
@@ -287,6 +287,11 @@ def _recipe(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     _say(ledger, call, [row.method, row.payload])
 
 
+def _records(ledger: Ledger, call: IncomingCall) -> None:
+    """Every execution with its journal, for a check elsewhere."""
+    _say(ledger, call, checking.records_of(ledger.activation.file))
+
+
 def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
     """Deliver a signal, or the outcome of a callback, once."""
     row = _row(ledger, run_id)
@@ -391,5 +396,6 @@ def _event(ledger: Ledger, call: IncomingCall, handler: str, line: str, message:
 _VERBS: dict[str, Callable[..., None]] = {
     "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
     "resume": _resume, "event": _event, "offer": take_offer, "retry": _retry, "replay": _replay, "recipe": _recipe,
+    "records": _records, "check": checking.check,
     "signal": _signal, "reply": _reply,
 }  # fmt: skip

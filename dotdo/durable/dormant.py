@@ -163,6 +163,9 @@ class Dormant:
 
     def pause_with(self, run: Run, error: DotdoError) -> None:
         """Stop a run where it stands because it cannot go on; its callers get the error, its row says paused."""
+        if run.check is not None:
+            run.check.failed(str(error))
+            return
 
         def pause() -> Callable[[], None]:
             journal.set_status(self._activation.file, run.id, "paused", waiting=f"{error.code}: {error}")

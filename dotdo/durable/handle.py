@@ -21,7 +21,6 @@ from dotdo.rpc import caller as callers
 from dotdo.rpc.client import new_client_id
 from dotdo.rpc.node import CallOptions, Node
 from dotdo.rpc.promise import CallPromise
-from dotdo.rpc.stub import make_stub
 
 
 class ExecutionInfo:
@@ -131,9 +130,13 @@ class Execution:
         """Hand `data` to its `wait_for(name)`, now or when it gets there."""
         await self._ask("signal", name, True, codec.encode(data))  # ok=True on the wire
 
+    def asking(self, verb: str, *args: Any) -> Node:
+        """The call that asks a verb of it."""
+        arguments = codec.encode([[self._run_id, *args], {}])
+        return Node(self._noun, self._entity_id, None, ("!", verb), arguments, CallOptions(name=f"{verb} of {self.id}"))
+
     def _ask(self, verb: str, *args: Any) -> Any:
-        stub = make_stub(self._noun, self._entity_id)
-        return control_call(stub, verb, self._run_id, *args, name=f"{verb} of {self.id}")
+        return _call(self.asking(verb, *args))
 
 
 def _fresh_id() -> str:
@@ -142,10 +145,10 @@ def _fresh_id() -> str:
     return str(new_client_id() if ledger is None else ledger.handed(new_client_id))
 
 
-def control_call(stub: Any, verb: str, *args: Any, name: str | None = None) -> Any:
-    """The promise of a control call; in the journal of an execution that makes it, it goes by `name`."""
+def control_call(stub: Any, verb: str, *args: Any) -> Any:
+    """The promise of a control call that concerns no single execution."""
     noun, entity_id = stub._do_target_
-    return _call(Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), CallOptions(name=name)))
+    return _call(Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None))
 
 
 def _call(node: Node) -> Any:

@@ -90,6 +90,8 @@ class Operation:
         """The recorded error, as it is raised at the await."""
         return self.run.error_of(self, blob)
 
+    waits_for_somebody = False
+    """True for a wait that something from outside ends, an event or a person; its deadline apart, no time does."""
     is_step = False
     """True for a function that runs as a step."""
     is_call = False

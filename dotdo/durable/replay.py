@@ -207,6 +207,10 @@ class Replay:
         if not deferred:
             return
         run = self._run
+        if run.check is not None:
+            self.note_leftovers()
+            run.check.passed()
+            return
         turn = Turn(None)
 
         def start() -> Callable[[], None]:

@@ -26,6 +26,7 @@ from dotdo.storage import journal
 from dotdo.storage.journal import Kind, Row, RunRow
 
 if TYPE_CHECKING:
+    from dotdo.durable.checking import Check
     from dotdo.durable.ledger import Ledger
     from dotdo.rpc.server import IncomingCall
 
@@ -86,6 +87,8 @@ class Run:
     _unjournaled: list[tuple[str, str, bool, bytes, str]] = _NOTHING
     _held_back: list[Callable[[], None]] = _NOTHING
     replay: Replay | None = None
+    check: Check | None = None
+    """Set while the record is only compared with the code: nothing is begun."""
 
     def __init__(self, ledger: Ledger, call_id: str, method: str, payload: bytes | None) -> None:
         self.ledger = ledger
@@ -314,6 +317,9 @@ class Run:
         if replay is None:
             operation.start(turn)
             return
+        if self.check is not None and not replay.is_going_on and not replay.has(operation.key):
+            turn.then(self.check.passed)
+            return
         kept = self.inner.get(operation.key) if self.inner else None
         if kept is not None:
             turn.then(lambda: operation.resolve(True, kept))
@@ -357,6 +363,8 @@ class Run:
         """Keep what changed code left to be said, once; the history shows it."""
         if text not in self.notes:
             self.notes.add(text)
+            if self.check is not None:
+                return
             self.activation.host_log(f"{self}: {text}")
             self.add_row(Kind.NOTE, "", value=codec.encode(text))
 
@@ -393,6 +401,10 @@ class Run:
             return
         if replay is not None and self.source_changed:
             replay.note_leftovers()
+        if self.check is not None:
+            check, self.is_over = self.check, True
+            turn.then(lambda: check.ended(ending, outcome))
+            return
         error: BaseException | None = None
         blob = b""
         if ending is Ending.RETURNED:
