@@ -69,6 +69,8 @@ class WorkflowFunction(Generic[P, R]):
     def start(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Run[Any]]:
         """Start a run and keep its handle. Durable once awaited; the same `id` again gives the run there is.
 
+        `id=` is always the run's: a parameter of the function that is called so is given by its position.
+
         Raises:
             TypeError: the arguments do not fit the function; nothing was started.
             CallIdConflict: the id belongs to a run of another workflow, or with other arguments.

@@ -27,6 +27,8 @@ R_co = TypeVar("R_co", covariant=True)
 Close = Literal["abandon", "cancel"]
 """What becomes of a child when its parent ends."""
 
+READABLE_NAME_LENGTH_MAX = 60
+"""So much of a workflow's name is in the ids made for its runs."""
 READABLE_ID_BYTES_MAX = 200
 """A longer id of a run started by another is hashed."""
 
@@ -96,7 +98,7 @@ def run_id(name: str) -> str:
     """An id for a run that was given none. Inside an execution it is the same again on replay and in every attempt of a step."""
     caller = callers.current()
     if not isinstance(caller, EntityCaller):
-        return f"{name[:READABLE_ID_BYTES_MAX]}-{new_client_id()}"
+        return f"{name[:READABLE_NAME_LENGTH_MAX]}-{new_client_id()}"
     _turn, task = caller.ledger.current("starting a workflow")
     key = task.branch.key(f"run:{name}")
     return id_within(execution_of(caller, task.run), key.replace("run:", "", 1))

@@ -80,7 +80,7 @@ def test_a_run_of_a_script_that_was_killed_is_finished_by_another_program(tmp_pa
     ledger = tmp_path / "ledger"
     (tmp_path / "starts.py").write_text(STARTS)
     (tmp_path / "asks.py").write_text(ASKS)
-    arguments = [str(tmp_path / "data"), "1", str(ledger)]
+    arguments = [str(tmp_path / "data"), "2", str(ledger)]
     first = subprocess.Popen([sys.executable, str(tmp_path / "starts.py"), *arguments], stdout=subprocess.PIPE)
     try:
         assert first.stdout.readline().strip() == b"started"
