@@ -137,6 +137,8 @@ class Host:
         self._wakes: dict[str, Any] = {}
         self._wake_timer: Any = None
         self._is_stopping = False
+        self._vanished: list[EntityFile] = []
+        """Files of entities that vanished in a crash."""
         self.slot: TurnSlot | None = slot
         self._evicting = False
         self._memory = Memory(loop, self._workers)
@@ -284,6 +286,7 @@ class Host:
         for session in list(self.sessions):
             session.cut()
         for activation in list(self.activations.values()):
+            self._vanished.append(activation.file)
             activation.vanish()
         self.activations.clear()
 
@@ -298,6 +301,8 @@ class Host:
             shard.release()
         self.sync_pool.close()
         self._workers.shutdown(wait=True)
+        for file in self._vanished:
+            file.abandon()  # a worker may have been opening it
         self.loop.set_task_factory(self._factory_before)
 
     async def close_indexes(self) -> None:
