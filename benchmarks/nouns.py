@@ -33,6 +33,15 @@ class Counter(DO):
         return sorted(found)
 
 
+class TrackedParcel(DO, index=("status",)):
+    """One whose collection knows its status."""
+
+    status: str = "new"
+
+    async def become(self, status: str) -> None:
+        self.status = status
+
+
 class Flow(DO):
     """Ten steps that do nothing, each on record before the next begins."""
 

@@ -21,20 +21,26 @@ from dotdo.application import (
     start,
     tell,
 )
+from dotdo.documents.database import db
+from dotdo.documents.record import Record
 from dotdo.durable.alarm import AlarmInfo
 from dotdo.durable.current import do, gather_limited, in_thread, now, patched, sleep, step, try_, uuid4
 from dotdo.durable.handle import CallbackFailed, Execution, ExecutionInfo, complete, fail
 from dotdo.durable.retry import RetryPolicy
 from dotdo.durable_object import DO
 from dotdo.errors import (
+    AlreadyDecided,
     BadAnswer,
     CallIdConflict,
     CallTimeout,
+    CascadeError,
     CircuitOpen,
     CodecError,
     DataFolderInUse,
     DataFolderMissing,
     DefinitionError,
+    DocumentError,
+    DocumentExists,
     DotdoError,
     ExecutionCancelled,
     FieldNotSet,
@@ -46,8 +52,11 @@ from dotdo.errors import (
     ModelUnavailable,
     NoHandler,
     NoKey,
+    NoSuchApproval,
+    NoSuchDocument,
     NoSuchLetter,
     NoSuchMember,
+    NoSuchTask,
     NotAllowed,
     NotAwaited,
     NounConflict,
@@ -57,11 +66,14 @@ from dotdo.errors import (
     Overloaded,
     Permanent,
     Quarantined,
+    QueryError,
     RemoteError,
     ReplayDrift,
     ReplayMismatch,
     StepTimeout,
     StorageError,
+    TaskCancelled,
+    UseTheEntity,
     WaitTimeout,
     WorkflowConflict,
     WorkflowNotFound,
@@ -74,6 +86,13 @@ from dotdo.events.sending import send
 from dotdo.events.subscriptions import Subscription
 from dotdo.events.waiting import wait_for
 from dotdo.nouns.dead_letters import DeadLetter, dead_letters
+from dotdo.people.approval import Approval
+from dotdo.people.approvals import approvals
+from dotdo.people.cascading import CascadeResult, cascade
+from dotdo.people.directory import directory
+from dotdo.people.task import HumanTask
+from dotdo.people.tasks import tasks
+from dotdo.people.tiers import Tiered
 from dotdo.resilience.breaker import CircuitBreaker
 from dotdo.resilience.bulkhead import Bulkhead
 from dotdo.resilience.caching import cache
@@ -91,11 +110,15 @@ __version__ = "0.1.0"
 __all__ = [
     "DO",
     "AlarmInfo",
+    "AlreadyDecided",
+    "Approval",
     "BadAnswer",
     "Bulkhead",
     "CallIdConflict",
     "CallTimeout",
     "CallbackFailed",
+    "CascadeError",
+    "CascadeResult",
     "CircuitBreaker",
     "CircuitOpen",
     "CodecError",
@@ -103,6 +126,8 @@ __all__ = [
     "DataFolderMissing",
     "DeadLetter",
     "DefinitionError",
+    "DocumentError",
+    "DocumentExists",
     "DotdoError",
     "Event",
     "Execution",
@@ -111,6 +136,7 @@ __all__ = [
     "FieldNotSet",
     "FieldTooLarge",
     "GuardFailed",
+    "HumanTask",
     "IdError",
     "InsideTransaction",
     "InvalidTransition",
@@ -118,8 +144,11 @@ __all__ = [
     "N",
     "NoHandler",
     "NoKey",
+    "NoSuchApproval",
+    "NoSuchDocument",
     "NoSuchLetter",
     "NoSuchMember",
+    "NoSuchTask",
     "NotAllowed",
     "NotAwaited",
     "NounConflict",
@@ -129,7 +158,9 @@ __all__ = [
     "Overloaded",
     "Permanent",
     "Quarantined",
+    "QueryError",
     "RateLimiter",
+    "Record",
     "RemoteError",
     "ReplayDrift",
     "ReplayMismatch",
@@ -137,17 +168,24 @@ __all__ = [
     "StepTimeout",
     "StorageError",
     "Subscription",
+    "TaskCancelled",
+    "Tiered",
+    "UseTheEntity",
     "WaitTimeout",
     "WorkflowConflict",
     "WorkflowNotFound",
     "WouldDeadlock",
     "ai",
+    "approvals",
     "cache",
+    "cascade",
     "complete",
     "current_event",
+    "db",
     "dead_letters",
     "debounce",
     "delete",
+    "directory",
     "do",
     "entities",
     "errors",
@@ -178,6 +216,7 @@ __all__ = [
     "start_child",
     "stats",
     "step",
+    "tasks",
     "tell",
     "try_",
     "uuid4",

@@ -3,11 +3,15 @@
     DotdoError
       StepTimeout, WaitTimeout, CallTimeout     (each also the builtin TimeoutError)
       Overloaded                                too many calls wait; retryable at once elsewhere, later here
+      OutOfOrder                                a message came before one that was sent earlier; it is sent again
       CircuitOpen                               a circuit breaker lets no call through; retryable later
       HostLost                                  the connection to a host ended; the runtime retries by itself
       OutcomeUnknown                            sent, and then no way is left to learn what became of it
       StorageError, CodecError, FieldNotSet, FieldTooLarge
-      NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey, NotAllowed
+      NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey
+      NotAllowed
+        AlreadyDecided                          an approval or a task has ended, or its level was decided
+      NoSuchApproval, NoSuchTask, TaskCancelled, CascadeError
       ReplayDrift, ReplayMismatch, ExecutionCancelled, ExecutionPaused
       Permanent
         ModelUnavailable                        no language model can be asked
@@ -16,6 +20,7 @@
       WorkflowNotFound, WorkflowConflict (also DefinitionError)
       DefinitionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
+      DocumentError (also ValueError), DocumentExists, NoSuchDocument (also LookupError), QueryError (also ValueError), UseTheEntity
       IdError, BadDuration (both also ValueError)
       RemoteError                               an exception whose class is not known here
 
@@ -65,6 +70,12 @@ class CallTimeout(DotdoError, TimeoutError):
 
 class Overloaded(DotdoError):
     """Too many calls wait already; this one was not started."""
+
+    retryable = True
+
+
+class OutOfOrder(DotdoError):
+    """A message of an outbox came before one that was sent earlier; the runtime sends both again."""
 
     retryable = True
 
@@ -121,8 +132,50 @@ class NoSuchLetter(DotdoError, LookupError):
     """There is no such dead letter."""
 
 
+class DocumentError(DotdoError, ValueError):
+    """What is to be kept is no document: a field's name, a value or its size."""
+
+
+class DocumentExists(DocumentError):
+    """There is a document with this id already."""
+
+
+class NoSuchDocument(DotdoError, LookupError):
+    """There is no document with this id."""
+
+
+class QueryError(DotdoError, ValueError):
+    """A filter, an update, an order or a cursor of `db` is wrong; the message names the part."""
+
+
+class UseTheEntity(DotdoError):
+    """The collection only follows entities: change the entity itself."""
+
+
 class NotAllowed(DotdoError):
     """The caller may not do this."""
+
+
+class AlreadyDecided(NotAllowed):
+    """Somebody else was first: the approval or the task has ended."""
+
+
+class NoSuchApproval(DotdoError, LookupError):
+    """There is no such approval."""
+
+
+class NoSuchTask(DotdoError, LookupError):
+    """There is no such task."""
+
+
+class TaskCancelled(DotdoError):
+    """The task that somebody waited for was called off."""
+
+
+class CascadeError(DotdoError):
+    """No tier of a cascade gave an answer; `errors` says why, tier by tier."""
+
+    errors: dict[str, str]
 
 
 class ReplayDrift(DotdoError):

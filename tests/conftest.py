@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from dotdo.testing import runtime
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """No garbage is collected while test files are parsed.
+
+    CPython 3.11 loses count of its recursion (SystemError: AST constructor recursion depth mismatch) if a callback of the
+    collector runs just then, and Hypothesis has one: gh-106905.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture

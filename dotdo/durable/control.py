@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import checking, repeats
+from dotdo.durable import checking, projection, repeats
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.event_waits import take_offer
 from dotdo.durable.step import PROGRESS
@@ -178,34 +178,61 @@ def _result(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     row = _row(ledger, run_id)
     kinds = {entry.kind for entry in journal.rows_of(ledger.activation.file, run_id)}
-    if row.ended is not None or Kind.FAILED in kinds or Kind.CANCEL in kinds:
+    if _is_past_cancelling(row, kinds):
         # a second cancellation would only stop the undos; one that is sent again has done what it came for
         _say(ledger, call, Kind.CANCEL in kinds and (row.ended is None or call.is_repeat))
         return
 
     def mark() -> Callable[[], None]:
-        run = ledger.runs.get(run_id)
-        if run is not None:
-            run.is_cancelling = True
-            run.add_row(Kind.CANCEL, "")
-        else:
-            sequence = 1 + max((r.seq for r in journal.rows_of(ledger.activation.file, run_id)), default=0)
-            now = ledger.activation.host.clock.now()
-            journal.append(ledger.activation.file, run_id, Row(sequence, Kind.CANCEL, "", None, None, None, None, None, now, None, None))
-            journal.set_status(ledger.activation.file, run_id, "running")
+        act = _mark_cancelled(ledger, run_id)
 
-        def act() -> None:
-            running = ledger.runs.get(run_id)
-            if running is None:
-                running = ledger.dormant.wake(run_id)
-            else:
-                running.is_pausing = False
-                running.cancel()
+        def act_and_say() -> None:
+            act()
             _say(ledger, call, True)
 
-        return act
+        return act_and_say
 
     ledger.activation.exclusively(mark)
+
+
+def _close(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    """The execution that started this one has ended, and this one is to end with it; it came through an outbox."""
+
+    def keep() -> Callable[[], None] | None:
+        row = ledger.dormant.rows.get(run_id) or journal.find_run(ledger.activation.file, run_id)
+        if row is None or _is_past_cancelling(row, {entry.kind for entry in journal.rows_of(ledger.activation.file, run_id)}):
+            return None
+        return _mark_cancelled(ledger, run_id)
+
+    ledger.inbox.take(call, keep)
+
+
+def _is_past_cancelling(row: RunRow, kinds: set[int]) -> bool:
+    return row.ended is not None or Kind.FAILED in kinds or Kind.CANCEL in kinds
+
+
+def _mark_cancelled(ledger: Ledger, run_id: str) -> Callable[[], None]:
+    """Add the cancellation to the commit that is being put together; what is returned cancels the body."""
+    file = ledger.activation.file
+    run = ledger.runs.get(run_id)
+    if run is not None:
+        run.is_cancelling = True
+        run.add_row(Kind.CANCEL, "")
+    else:
+        sequence = 1 + max((r.seq for r in journal.rows_of(file, run_id)), default=0)
+        now = ledger.activation.host.clock.now()
+        journal.append(file, run_id, Row(sequence, Kind.CANCEL, "", None, None, None, None, None, now, None, None))
+        journal.set_status(file, run_id, "running")
+
+    def act() -> None:
+        running = ledger.runs.get(run_id)
+        if running is None:
+            ledger.dormant.wake(run_id)
+        else:
+            running.is_pausing = False
+            running.cancel()
+
+    return act
 
 
 def _pause(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
@@ -356,19 +383,13 @@ def _after(ledger: Ledger, call: IncomingCall) -> None:
 
 def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
     """The outcome of a call that this entity made and that parked; it came through the callee's outbox."""
-    options = call.options or {}
-    sender, number = options["sender"], options["number"]
-    file = ledger.activation.file
-    if journal.last_from(file, sender) >= number:
-        call.ack()
-        return
-    for run in ledger.runs.values():
-        for operation in list(run.operations.values()):
-            if isinstance(operation, CallOperation) and operation.node.call_id == call_id:
-                operation.caller.answered(operation.node, ok, blob)
 
-    def take() -> Callable[[], None]:
-        journal.take(file, sender, number)
+    def keep() -> Callable[[], None]:
+        for run in ledger.runs.values():
+            for operation in list(run.operations.values()):
+                if isinstance(operation, CallOperation) and operation.node.call_id == call_id:
+                    operation.caller.answered(operation.node, ok, blob)
+        file = ledger.activation.file
         woken = [row.id for row in ledger.dormant.rows.values() if row.status != "paused" and _waits_for(ledger, row, call_id)]
         for run_id in woken:
             journal.set_status(file, run_id, "running")
@@ -376,11 +397,10 @@ def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: byt
         def wake() -> None:
             for run_id in woken:
                 ledger.dormant.wake(run_id)
-            ledger.activation.gate.when_safe(lambda error: None if error else call.ack())
 
         return wake
 
-    ledger.activation.exclusively(take)
+    ledger.inbox.take(call, keep)
 
 
 def _waits_for(ledger: Ledger, row: RunRow, call_id: str) -> bool:
@@ -394,7 +414,8 @@ def _event(ledger: Ledger, call: IncomingCall, handler: str, line: str, message:
 
 
 _VERBS: dict[str, Callable[..., None]] = {
-    "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
+    "leave": projection.leave,
+    "close": _close, "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
     "resume": _resume, "event": _event, "offer": take_offer, "retry": _retry, "replay": _replay, "recipe": _recipe,
     "records": _records, "check": checking.check,
     "signal": _signal, "reply": _reply,

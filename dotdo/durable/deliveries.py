@@ -11,6 +11,7 @@ line. Other lines go on.
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,17 @@ _TABLE = """CREATE TABLE IF NOT EXISTS _do_deliveries(
     seq INTEGER PRIMARY KEY, line TEXT NOT NULL, handler TEXT NOT NULL, message BLOB NOT NULL,
     starts INTEGER NOT NULL, failures INTEGER NOT NULL, due REAL NOT NULL, history BLOB)"""
 _COUNTER = "deliveries"
+_IDS = frozenset({"$id", "id"})
+
+
+def keywords_for(method: Callable[..., Any], data: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of a command for a method: what only says which entity it is for is left out, unless the method takes it."""
+    if not _IDS & data.keys():
+        return data
+    parameters = inspect.signature(method).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return data
+    return {name: value for name, value in data.items() if name not in _IDS or name in parameters}
 
 
 @dataclass(slots=True, eq=False)
@@ -114,26 +126,12 @@ class Deliveries:
 
     def take(self, call: IncomingCall, handler: str, line: str, message: bytes) -> None:
         """Take an event from its sender's outbox: once."""
-        options = call.options or {}
-        sender, number = options["sender"], options["number"]
-        file = self._activation.file
 
         def keep() -> Callable[[], None]:
-            if journal.last_from(file, sender) >= number:
-                return lambda: self._ack(call)
-            journal.take(file, sender, number)
             delivery = self.insert(handler, line, message)
+            return lambda: self._pump(delivery.line)
 
-            def go_on() -> None:
-                self._ack(call)
-                self._pump(delivery.line)
-
-            return go_on
-
-        self._activation.exclusively(keep)
-
-    def _ack(self, call: IncomingCall) -> None:
-        self._activation.gate.when_safe(lambda error: call.reject_error(error) if error else call.ack())
+        self._ledger.inbox.take(call, keep)
 
     def insert(self, handler: str, line: str, message: bytes) -> Delivery:
         """Add an event to the transaction that is being put together; `_pump` its line once that is committed."""
@@ -216,7 +214,9 @@ class Deliveries:
         if task is not None and task.run is not None:
             task.run.event = event
         if colon and form == "call":
-            result = handler(**event.data) if event.is_keywords else handler(event.data) if event.has_data else handler()
+            result = (
+                handler(**keywords_for(handler, event.data)) if event.is_keywords else handler(event.data) if event.has_data else handler()
+            )
         else:
             result = handler(event)
         if hasattr(result, "__await__"):

@@ -178,34 +178,15 @@ def _kept_as(key: str) -> str:
 
 def take_offer(ledger: Ledger, call: IncomingCall, run_id: str, key: str, number: int, blob: bytes) -> None:
     """An event for a wait of this entity, or word that the wait has ended; it came through the log's outbox."""
-    options = call.options or {}
-    sender, sequence = options["sender"], options["number"]
-    activation = ledger.activation
-    file = activation.file
 
-    def ack() -> None:
-        activation.gate.when_safe(lambda error: call.reject_error(error) if error else call.ack())
-
-    def take() -> Callable[[], None]:
-        if journal.last_from(file, sender) >= sequence:
-            return ack
-        journal.take(file, sender, sequence)
+    def keep() -> Callable[[], Any] | None:
         run = ledger.runs.get(run_id)
         operation = run.operations.get(key) if run is not None and not run.is_replaying else None
-        after: Callable[[], Any] | None = None
         if isinstance(operation, EventWait) and operation.is_parked:
-            after = operation.offer(number, blob)
-        else:
-            after = _keep(ledger, run_id, key, number, blob)
+            return operation.offer(number, blob)
+        return _keep(ledger, run_id, key, number, blob)
 
-        def go_on() -> None:
-            ack()
-            if after is not None:
-                after()
-
-        return go_on
-
-    activation.exclusively(take)
+    ledger.inbox.take(call, keep)
 
 
 def _keep(ledger: Ledger, run_id: str, key: str, number: int, blob: bytes) -> Callable[[], Any] | None:

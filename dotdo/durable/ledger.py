@@ -16,7 +16,9 @@ from dotdo.durable.alarm import Alarm
 from dotdo.durable.calls import EntityCaller
 from dotdo.durable.deliveries import Deliveries
 from dotdo.durable.dormant import Dormant
+from dotdo.durable.inbox import Inbox
 from dotdo.durable.outbox import Outbox
+from dotdo.durable.projection import Projection
 from dotdo.durable.run import Run
 from dotdo.durable.runs import Runs
 from dotdo.durable.step import StepOperation
@@ -48,12 +50,16 @@ class Ledger:
         self.runs = Runs()
         self.dormant = Dormant(self)
         self.outbox = Outbox(activation, host)
+        self.inbox = Inbox(activation)
         self.caller = EntityCaller(self)
         self.alarm = Alarm(self)
         self.deliveries = Deliveries(self)
         self.own_executions: dict[str, OwnExecutions] = {alarm.METHOD: self.alarm, deliveries.METHOD: self.deliveries}
         self.extensions = {name: make(self) for name, make in ports.extensions.items()}
         self._components: list[Component] = [self.alarm, self.deliveries, *self.extensions.values()]
+        self.projection = Projection(self) if activation.spec.options.index else None
+        if self.projection is not None:
+            self._components.append(self.projection)
         self.runs_changed = False
         self._queue_max = activation.spec.options.max_queue or activation.host.settings.max_queue
         self._queue_bytes_max = activation.host.settings.max_queue_bytes
@@ -72,7 +78,7 @@ class Ledger:
             component.load()
 
     def wake(self) -> None:
-        self.outbox.send_all(repeat=True)
+        self.outbox.send_all()
         self.dormant.wake_movable()
         for component in self._components:
             component.wake()
@@ -84,6 +90,8 @@ class Ledger:
         try:
             path = call.path
             head = path[0]
+            if call.is_message and not self.inbox.is_next(call):
+                return
             if head == "!":
                 control.answer(self, call)
             elif call.payload is None or len(path) != 1 or not isinstance(head, str):
@@ -107,6 +115,8 @@ class Ledger:
         run.started_at = activation.used_at
         if call.is_repeat:
             run.is_repeat = True
+        if call.is_oneway:
+            run.owes_receipt = True
         if call.is_explicit:
             run.what = repeats.what_of(method, call.payload)
         options = call.options
@@ -140,7 +150,7 @@ class Ledger:
         A call that comes alone is never too large: it would be refused for ever.
         """
         runs, activation = self.runs, self.activation
-        if activation.key in call.chain:
+        if activation.key in call.chain or call.is_message:
             return False
         if runs.waiting >= self._queue_max:
             call.reject_error(activation.overloaded(self._queue_max))
@@ -210,11 +220,14 @@ class Ledger:
                 return ending, outcome
             if run.needs_rows or (not run.is_journaled and suspended and (wrote or run.sender is not None)):
                 run.begin_journal()
-            if wrote and run.is_journaled:
+            if run.is_journaled and (wrote or (turn.begins and not task.branch.in_step and run.has_drawn)):
                 run.add_row(Kind.TURN, "")
-        if run.announce is not None and run.is_journaled:
-            turn.then(run.announce)
-            run.announce = None
+        if run.is_journaled:
+            if run.announce is not None:
+                turn.then(run.announce)
+                run.announce = None
+            if run.owes_receipt and not run.is_over:
+                turn.then(run.acknowledge)
         return ending, outcome
 
     def turn_committed(self, turn: Turn, ending: Ending, outcome: Any) -> None:
@@ -281,8 +294,11 @@ class Ledger:
         run, task = self.current_run("sleep")
         return SleepOperation(run, task.branch.key("sleep"), seconds).outcome()
 
-    def handed(self, make: Callable[[], Any]) -> Any:
-        """A value the runtime hands to a turn (time, randomness, a stored value): the same again on replay."""
+    def handed(self, make: Callable[[], Any], *, is_drawn: bool = True) -> Any:
+        """A value the runtime hands to a turn: the same again on replay.
+
+        What is drawn (time, randomness) is safe before anything the turn starts begins; a stored value could be read again.
+        """
         turn = self.activation.turn
         if turn is None:
             raise OutsideTurn(f"{self.activation.key} was used outside a turn (a thread or a loop callback)")
@@ -298,6 +314,7 @@ class Ledger:
             if turn.results is None:
                 turn.results = []
             turn.results.append(value)
+            turn.has_drawn |= is_drawn
         return value
 
     def body_of(self, name: str, key: str, fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -323,7 +340,7 @@ class Ledger:
 
     @property
     def is_idle(self) -> bool:
-        return not self._pins and self.outbox.is_empty and all(run.is_parked for run in self.runs.values())
+        return not self._pins and self.outbox.is_at_rest and all(run.is_parked for run in self.runs.values())
 
     def shelve_parked(self, before: float) -> None:
         self.dormant.shelve_parked(before)
@@ -340,7 +357,9 @@ class Ledger:
         self.runs.clear()
         for component in self._components:
             times += component.due_times()
+        times += self.outbox.due_times()
         self._cancel_timers()
+        self.outbox.stop()
         self.outbox.forget_acked()
         self._retain()
         return min(times) if times else None
@@ -382,6 +401,7 @@ class Ledger:
     def fail_all(self, error: BaseException) -> None:
         self._cancel_timers()
         self.outbox.stop()
+        self.inbox.fail(error)
         for run in list(self.runs.values()):
             callers, run.callers = run.callers, []
             self.dormant.drop(run)
@@ -400,13 +420,14 @@ class Ledger:
         dropping.drop(self.activation, list(self.activation.tasks))
 
     def let_go(self) -> None:
-        for part in ("caller", "dormant", "alarm", "deliveries", "outbox", "extensions", "own_executions", "_components"):
+        parts = "caller dormant alarm deliveries outbox inbox projection extensions own_executions _components"
+        for part in parts.split():
             self.__dict__.pop(part, None)
 
     @property
     def is_at_rest(self) -> bool:
         """True when every call is parked, or waits for another entity."""
-        return self.outbox.is_empty and all(run.is_at_rest for run in self.runs.values())
+        return self.outbox.is_at_rest and all(run.is_at_rest for run in self.runs.values())
 
     @property
     def waits_outside(self) -> bool:

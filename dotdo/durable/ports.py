@@ -70,5 +70,8 @@ class LedgerHost(Protocol):
     def step_recorded(self, key: str, run_id: str, name: str) -> None:
         """A step's record is committed (tests crash here)."""
 
+    def delete_left(self, key: str) -> None:
+        """An entity woke that was to be deleted when its host died: delete it now."""
+
     def execution_ended(self, execution_id: str, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
         """An execution has its outcome."""

@@ -37,6 +37,8 @@ def answer(ledger: Ledger, call: IncomingCall, method: str) -> bool:
         _check(ledger, call, run.what, what)
         if options.get("start"):
             call.resolve(codec.encode(execution_id_of(ledger.activation.key, call_id)))
+        elif call.is_oneway and run.is_journaled:
+            ledger.activation.gate.when_safe(lambda error: call.reject_error(error) if error else call.ack())
         else:
             run.callers.append(call)
             if run.is_parked:
@@ -71,6 +73,8 @@ def wants_another_run(row: RunRow, call: IncomingCall) -> bool:
 def _answer_from_row(ledger: Ledger, call: IncomingCall, row: RunRow, options: dict[str, Any]) -> None:
     if options.get("start"):
         _reply_when_safe(ledger, call, codec.encode(execution_id_of(ledger.activation.key, row.id)), ok=True)
+    elif row.ended is None and call.is_oneway:
+        _reply_when_safe(ledger, call, b"", ok=True)
     elif row.ended is None:
         ledger.dormant.refuse_if_stuck(row)
         ledger.dormant.listeners(row.id).append(call)

@@ -41,6 +41,10 @@ class Run:
     # What most calls never touch lives on the class, and on the instance only once it differs.
     caller_key: tuple[str, int] | None = None
     sender: tuple[str, int] | None = None
+    has_drawn = False
+    """The turns no row carries yet drew values that may be seen outside: times, random numbers."""
+    owes_receipt = False
+    """Somebody only wants to know that it will be finished."""
     is_repeat = False
     is_internal = False
     is_journaled = False
@@ -226,6 +230,8 @@ class Run:
         """Keep what a turn read and was handed until the next row carries it."""
         if turn.reads or turn.results or wrote:
             self._pending.append(TurnRecord(turn.position, turn.reads, turn.results or [], wrote=wrote))
+            if turn.has_drawn:
+                self.has_drawn = True
 
     def drop_notes_of(self, path: str) -> None:
         """A step's body has its outcome: what its turns read will not be asked for again."""
@@ -294,6 +300,7 @@ class Run:
                     reads[name] = self._last_reads[name] = data
             turns.append([*record.position, record.wrote, reads, record.results])
         self._pending.clear()
+        self.has_drawn = False
         return codec.encode(turns)
 
     def keep_outcome(self, key: str, name: str, ok: bool, blob: bytes, body: str) -> None:  # (ok, blob) is one outcome
@@ -315,6 +322,7 @@ class Run:
             self._pending_keys.discard(operation.key)
         replay = self.replay
         if replay is None:
+            turn.begins = True
             operation.start(turn)
             return
         if self.check is not None and not replay.is_going_on and not replay.has(operation.key):
@@ -328,6 +336,7 @@ class Run:
         elif replay.has_passed_over:
             replay.ask_late(operation, turn)
         else:
+            turn.begins = True
             operation.start(turn)
 
     def deliver(self, operation: Operation, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
@@ -459,7 +468,7 @@ class Run:
                 self.ledger.outbox.put(noun, entity_id, ["!", "reply"], codec.encode([[asked_by, ok, blob], {}]), f"{self.unique_id}>reply")
             for noun, entity_id, call_id in self.closing:
                 self.ledger.outbox.put(
-                    noun, entity_id, ["!", "cancel"], codec.encode([[call_id], {}]), f"{self.unique_id}>cancel {call_id} of {entity_id}"
+                    noun, entity_id, ["!", "close"], codec.encode([[call_id], {}]), f"{self.unique_id}>close {call_id} of {entity_id}"
                 )
         elif self.sender is not None:
             journal.take(file, *self.sender)
@@ -483,6 +492,14 @@ class Run:
             self._answer(None, blob, ok)
         else:
             gate.when_safe(lambda error: self._answer(error, blob, ok))
+
+    def acknowledge(self) -> None:
+        """It is an execution now, and will be finished: whoever only wants to know that need not wait for its end."""
+        self.owes_receipt = False
+        senders = [call for call in self.callers if call.is_oneway]
+        if senders:
+            self.callers = [call for call in self.callers if not call.is_oneway]
+            self.activation.gate.when_safe(lambda error: _acknowledge(senders, error))
 
     def _answer(self, error: BaseException | None, blob: bytes, ok: bool) -> None:  # as above
         callers, self.callers = self.callers, []
@@ -571,3 +588,11 @@ class Run:
     def may_be_parked(self) -> None:
         """An operation parked: tell entity callers once, and let the entity become idle."""
         self.ledger.dormant.may_be_parked(self)
+
+
+def _acknowledge(senders: list[IncomingCall], error: BaseException | None) -> None:
+    for call in senders:
+        if error is None:
+            call.ack()
+        else:
+            call.reject_error(error)

@@ -27,7 +27,7 @@ from dotdo.entity.noun import HOOKS, NounOptions, NounSpec
 from dotdo.errors import Aborted, DefinitionError, Hibernated
 from dotdo.events import registry, subscriptions, waiting
 from dotdo.events.names import EventName
-from dotdo.events.on import On
+from dotdo.events.on import OnEntity
 from dotdo.events.sending import Send, send
 from dotdo.hosting import catalog
 from dotdo.names import check_id
@@ -234,9 +234,9 @@ class DO:
         return send
 
     @property
-    def on(self) -> On:
+    def on(self) -> OnEntity:
         """`self.on.Payment.failed(self.failed)`: this entity's method gets these events from now on."""
-        return On(self._ledger.extensions[subscriptions.NAME].subscribe)  # type: ignore[attr-defined]
+        return OnEntity(self._ledger.extensions[subscriptions.NAME].subscribe)  # type: ignore[attr-defined]
 
     def callback(self, name: str = "callback", *, timeout: durations.Duration | None = None) -> callbacks.Callback:
         """A handle whose `.id` goes to the outside world; `await` it for what `dotdo.complete(id, value)` brings."""

@@ -34,7 +34,7 @@ class Storage:
         """The operation's result, from the record if the turn is replayed: then it does not touch the file."""
         ledger = self._ledger
         turn = self._activation.turn
-        packed = ledger.handed(lambda: _run(operation))
+        packed = ledger.handed(lambda: _run(operation), is_drawn=False)
         ok, blob = packed
         if ok is None and turn is not None and turn.is_replayed:
             fresh = _run(operation)

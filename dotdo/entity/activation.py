@@ -92,6 +92,8 @@ class Activation:
         self.error: BaseException | None = None
         self.abort_error: BaseException | None = None
         self.idle_timer: Any = None
+        self.before_commit: Callable[[], Callable[[], None] | None] | None = None
+        """May add to each commit; what it returns runs after the commit's own effects."""
         self._slot = host.slot
         self._mark = host.slot.mark_of(self.key) if host.slot is not None else b""
         self.ledger = make_ledger(self)
@@ -151,12 +153,12 @@ class Activation:
             )
             return
         limit = self.spec.options.max_queue or self.host.settings.max_queue
-        if len(self.queue) >= limit and self.key not in call.chain:
+        if len(self.queue) >= limit and not call.is_message and self.key not in call.chain:
             call.reject_error(self.overloaded(limit))
             return
         size = len(call.payload or b"")
         waiting = self.queue_bytes + self.ledger.waiting_bytes
-        if waiting and waiting + size > self.host.settings.max_queue_bytes and self.key not in call.chain:
+        if waiting and waiting + size > self.host.settings.max_queue_bytes and not call.is_message and self.key not in call.chain:
             call.reject_error(self.overloaded_bytes())
             return
         self.queue_bytes += size
@@ -363,6 +365,10 @@ class Activation:
 
     def _commit(self, done: Callable[[], None]) -> None:
         file = self.file
+        if self.before_commit is not None:
+            also = self.before_commit()
+            if also is not None:
+                first, done = done, lambda: (first(), also())[0]
         if file.commit_needs_worker:
             self.committing = True
 
@@ -463,11 +469,11 @@ class Activation:
             call.reject_error(self.error)
         self.host.run_in_worker(lambda: self.file.close(checkpoint=False), lambda _r, _e: self.host.activation_ended(self, None))
 
-    def vanish(self) -> None:
-        """As if the process had been killed: not a byte more is written."""
+    def vanish(self) -> Callable[[], None]:
+        """As if the process had been killed: not a byte more is written. What is returned lets go of the file's locks."""
         self.state = State.ENDED
         self.ledger.abandon()
-        self.file.abandon()
+        return self.file.vanish()
 
     @property
     def is_at_rest(self) -> bool:
@@ -532,7 +538,7 @@ class Activation:
         """The activation is over for good: take its objects apart, so that they are freed now and not by the collector."""
         self.ledger.let_go()
         del self.ledger
-        self.instance = None
+        self.instance = self.before_commit = None
         self.context = Context()
         self.idle_timer = None
         self.tasks.clear()

@@ -23,6 +23,8 @@ from dotdo.rpc.promise import NO_ARGUMENTS
 if TYPE_CHECKING:
     from dotdo.entity.activation import Activation
 
+INDEX_FIELDS_MAX = 16
+
 HOOKS = frozenset({"setup", "alarm", "migrate"})
 
 
@@ -63,7 +65,11 @@ class NounOptions:
         if isinstance(values.get("index"), str):
             raise DefinitionError(f"class {class_name}: index={values['index']!r} is a string; write a tuple of field names")
         if "index" in values:
-            values["index"] = tuple(values["index"])
+            values["index"] = tuple(values["index"] or ())
+            if not all(isinstance(name, str) for name in values["index"]):
+                raise DefinitionError(f"class {class_name}: index={values['index']!r}; write a tuple of field names")
+            if len(values["index"]) > INDEX_FIELDS_MAX:
+                raise DefinitionError(f"class {class_name}: index has {len(values['index'])} fields; at most {INDEX_FIELDS_MAX}")
         return cls(**values)
 
 
@@ -160,6 +166,9 @@ class NounSpec:
         self.noun = check_noun(noun)
         self.options = options
         self.fields: dict[str, FieldSpec] = specs_of(cls, base.fields if base else {}, reserved)
+        for name in options.index:
+            if name not in self.fields:
+                raise DefinitionError(f"class {cls.__name__}: index names {name!r}, which is no durable field of it")
         self.members = self._members(reserved)
         self.setup: Callable[[Any], Any] | None = getattr(cls, "setup", None)
         self.alarm: Callable[..., Any] | None = getattr(cls, "alarm", None)

@@ -118,10 +118,12 @@ class Turn:
     """The running turn of an entity."""
 
     __slots__ = (
+        "begins",
         "calls",
         "dropped",
         "effects",
         "finished",
+        "has_drawn",
         "nodes",
         "position",
         "reads",
@@ -142,6 +144,9 @@ class Turn:
         self.position: Position = _NOWHERE
         self.record: TurnRecord | None = None
         self.result_index = 0
+        self.begins = False
+        """A durable operation was begun in it: what it drew may be seen outside before the operation's own row."""
+        self.has_drawn = False
         self.view: Any = None
         self.finished: Any = None
         self.dropped = False

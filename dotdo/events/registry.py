@@ -21,13 +21,17 @@ from dotdo.hosting import catalog
 
 @dataclass(frozen=True)
 class Handler:
-    """One declared handler: of a function (`noun` is ""), or of the method of a noun."""
+    """One declared handler: of a function (`noun` is ""), or of the method of a noun.
+
+    A default is the runtime's own answer to a command: it stands aside as soon as a program handles that itself.
+    """
 
     pattern: str
     name: str
     noun: str = ""
     key: str | None = None
     module: str = ""
+    is_default: bool = False
 
     @property
     def id(self) -> str:
@@ -63,11 +67,11 @@ def is_method(fn: Callable[..., Any]) -> bool:
     return len(parts) > 1 and parts[-2] != "<locals>"
 
 
-def add_function(pattern: str, fn: Callable[..., Any]) -> None:
+def add_function(pattern: str, fn: Callable[..., Any], *, is_default: bool = False) -> None:
     """Let a function handle what matches the pattern."""
     name = function_name(fn)
     catalog.register_function(name, fn)
-    _handlers.add(pattern, Handler(pattern, name, module=fn.__module__))
+    _handlers.add(pattern, Handler(pattern, name, module=fn.__module__, is_default=is_default))
 
 
 def add_noun(spec: NounSpec) -> None:
@@ -79,7 +83,7 @@ def add_noun(spec: NounSpec) -> None:
 
 def handlers_of(event: str) -> list[Handler]:
     """The declared handlers of an event: exact ones in the order they were declared, then those of patterns."""
-    return [h for h in _handlers.matching(event) if _modules is None or h.module in _modules]
+    return [h for h in _handlers.matching(event) if _modules is None or h.module in _modules or h.is_default]
 
 
 def command_noun(name: str) -> NounSpec | None:

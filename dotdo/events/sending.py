@@ -62,14 +62,15 @@ class Send:
     __slots__ = ()
 
     def __call__(
-        self, name: str | EventName, /, *payload: Any, to: str | None = None, send_at: datetime | None = None, **fields: Any
+        self, name: str | EventName, /, *payload: Any, to: str | EventName | None = None, send_at: datetime | None = None, **fields: Any
     ) -> Delivery:
         """Send an event or a command.
 
         Args:
             name: "Order.created" or N.Order.created; a noun alone means its verb `send`.
             payload: one value, or nothing and keywords instead.
-            to: the id of the entity a command is for; else the payload's "$id" or "id" says.
+            to: the id of the entity a command is for; else the payload's "$id" or "id" says. Where no method of a noun takes
+                the name, it is a keyword of the payload as well: `send.Email(to="ann@example.org")`.
             send_at: an aware datetime; a time in the past means now.
 
         Raises:
@@ -85,9 +86,13 @@ class Send:
         if len(payload) > 1 or (payload and fields):
             raise DefinitionError(f"send({text!r}) takes one payload or keywords, not {len(payload)} values and {len(fields)} keywords")
         data = payload[0] if payload else (fields or None)
-        if to is None and registry.command_noun(text) is not None:
+        is_for_method = registry.command_noun(text) is not None
+        if to is None and is_for_method:
             entity_of(text, data)
-        return _send(text, data, to, send_at, is_keywords=bool(fields), has_data=bool(payload or fields))
+        elif to is not None and not is_for_method and not payload:
+            data = fields = {"to": to, **fields}
+        receiver = None if to is None else str(to)
+        return _send(text, data, receiver, send_at, is_keywords=bool(fields), has_data=bool(payload or fields))
 
     def __getattr__(self, noun: str) -> _Sending:
         if noun.startswith("_"):

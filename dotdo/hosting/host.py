@@ -25,6 +25,7 @@ from dotdo.entity.ports import TurnSlot
 from dotdo.errors import DotdoError, NoSuchMember, Quarantined, StorageError
 from dotdo.hosting import catalog
 from dotdo.hosting.data_folder import DataFolder
+from dotdo.hosting.deletions import Deletions
 from dotdo.hosting.memory import Memory
 from dotdo.hosting.shard_index import ShardIndex
 from dotdo.hosting.shards import Shard, shard_of
@@ -77,6 +78,9 @@ class LocalCall(IncomingCall):
     def reject(self, blob: bytes) -> None:
         self._receiver.replied(frames.ACK if self.is_oneway else frames.REJECT, blob)
 
+    def refuse(self, blob: bytes) -> None:
+        self._receiver.replied(frames.REJECT, blob)
+
     def ack(self) -> None:
         self._receiver.replied(frames.ACK, None)
 
@@ -117,6 +121,7 @@ class Host:
         self.mocks: dict[str, Callable[..., Any]] = {}
         self.on_step: Callable[[str, str, str], None] | None = None
         self.on_quiet: Callable[[], None] | None = None
+        self.deletions = Deletions(self)
         self.quarantine: dict[str, str] = {}
         self.suspects: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
@@ -137,8 +142,6 @@ class Host:
         self._wakes: dict[str, Any] = {}
         self._wake_timer: Any = None
         self._is_stopping = False
-        self._vanished: list[EntityFile] = []
-        """Files of entities that vanished in a crash."""
         self.slot: TurnSlot | None = slot
         self._evicting = False
         self._memory = Memory(loop, self._workers)
@@ -148,6 +151,7 @@ class Host:
         self._stopped: asyncio.Future[None] | None = None
         self._by_gate: dict[int, Activation] = {}
         self._factory_before: Any = None
+        self._left_open: list[Callable[[], None]] = []
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -235,7 +239,7 @@ class Host:
         if until is not None and until > self.clock.now():
             self._wake_at(key, until)
             return
-        if (noun, entity_id) in self.activations or key in self.quarantine:
+        if (noun, entity_id) in self.activations or key in self.quarantine or key in self.deletions:
             return
         try:
             self._activate(noun, entity_id)
@@ -258,7 +262,7 @@ class Host:
         for activation in list(self.activations.values()):
             if activation.is_idle:
                 self._hibernate(activation)
-            elif activation.state is not State.CLOSING:
+            elif activation.state not in (State.CLOSING, State.ENDED):
                 activation.leave()
         if self.activations:
             self._stopped = self.loop.create_future()
@@ -286,8 +290,7 @@ class Host:
         for session in list(self.sessions):
             session.cut()
         for activation in list(self.activations.values()):
-            self._vanished.append(activation.file)
-            activation.vanish()
+            self._left_open.append(activation.vanish())
         self.activations.clear()
 
     def kill(self) -> None:
@@ -301,8 +304,9 @@ class Host:
             shard.release()
         self.sync_pool.close()
         self._workers.shutdown(wait=True)
-        for file in self._vanished:
-            file.abandon()  # a worker may have been opening it
+        for close in self._left_open:  # SQLite's locks must go, as they do with a process
+            close()
+        self._left_open.clear()
         self.loop.set_task_factory(self._factory_before)
 
     async def close_indexes(self) -> None:
@@ -335,6 +339,8 @@ class Host:
             key = key_of(call.noun, check_id(call.entity_id))
             if key in self.quarantine:
                 raise Quarantined(f"{key} is quarantined: {self.quarantine[key]}")
+            if self.deletions.holds_back(call):
+                return
             until = self.suspects.get(key)
             if until is not None and until > self.clock.now():
                 self.clock.call_at(until, lambda: self.deliver(call))
@@ -561,6 +567,11 @@ class Host:
     # -- control ------------------------------------------------------------------------------------------------
 
     @property
+    def is_stopping(self) -> bool:
+        """True once it has been told to stop, or has been killed."""
+        return self._is_stopping
+
+    @property
     def is_quiet(self) -> bool:
         """True when nothing can run before a timer fires."""
         return (
@@ -624,20 +635,12 @@ class Host:
             await asyncio.sleep(0)
         return True
 
+    def delete_left(self, key: str) -> None:
+        if not self._is_stopping:
+            self._spawn(self.deletions.resume(key))
+
     async def _delete(self, key: str) -> bool:
-        noun, entity_id = split_key(key)
-        await self._hibernate_now(key)
-        if split_key(key) in self.activations:
-            raise StorageError(f"{key} is busy: it can be deleted when nothing of it runs")
-        number = shard_of(key, self.folder.shards)
-        file = EntityFile(paths.entity_path(self._shards[number].folder, noun, entity_id), disk=self._disk)
-        was_there = file.exists()
-        await self.loop.run_in_executor(self._workers, file.delete)
-        await self._indexes[number].remove(key)
-        timer = self._wakes.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-        return was_there
+        return await self.deletions.delete(key)
 
     async def _release(self, key: str) -> bool:
         was = self.quarantine.pop(key, None) is not None

@@ -1,6 +1,7 @@
 """The dead letters: events that could not be handled, with why and how often it was tried, and the way back.
 
 A replayed letter joins the end of the line it came from and is tried anew; it leaves the dead letters in that commit.
+The collection `db.DeadLetter` is told of every letter that comes and goes, so that documents and letters are found together.
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from typing import Any
 
 from dotdo import clock, codec
 from dotdo.durable.deliveries import DEAD_LETTERS
+from dotdo.durable.projection import COLLECTION
 from dotdo.durable_object.do import DO
 from dotdo.errors import NoSuchLetter
 from dotdo.events.event import Event
 from dotdo.nouns.event_log import _tell
+from dotdo.rpc.stub import make_stub
+
+SHOWN_BYTES_MAX = 256 * 1024
+"""A larger payload is not copied into the collection: the letter itself has it."""
 
 _TABLE = """CREATE TABLE IF NOT EXISTS letters(number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, noun TEXT NOT NULL,
     entity TEXT NOT NULL, at REAL NOT NULL, letter BLOB NOT NULL)"""
@@ -48,10 +54,15 @@ class DeadLetters(DO, noun=DEAD_LETTERS[0], max_queue=100_000):
     async def keep(self, letter: dict[str, Any]) -> None:
         """Keep a letter."""
         event: Any = codec.decode(letter["message"])
-        self.storage.sql(
-            "INSERT INTO letters(name, noun, entity, at, letter) VALUES(?, ?, ?, ?, ?)",
+        number = self.storage.sql(
+            "INSERT INTO letters(name, noun, entity, at, letter) VALUES(?, ?, ?, ?, ?) RETURNING number",
             event.name, letter["noun"], letter["entity"], letter["at"], codec.encode(letter),
-        )  # fmt: skip
+        ).one()["number"]  # fmt: skip
+        self._show(number, {
+            "type": event.name, "payload": event.data if len(letter["message"]) <= SHOWN_BYTES_MAX else None,
+            "error": letter["error"], "attempts": letter["attempts"], "timestamp": clock.to_datetime(letter["at"]),
+            "receiver": f"{letter['noun']}/{letter['entity']}", "handler": letter["handler"],
+        })  # fmt: skip
 
     async def page(self, name: str | None, noun: str | None, limit: int, before: int | None) -> list[tuple[int, dict[str, Any]]]:
         """Letters, newest first."""
@@ -73,7 +84,10 @@ class DeadLetters(DO, noun=DEAD_LETTERS[0], max_queue=100_000):
 
     async def drop(self, number: int) -> bool:
         """Forget a letter; False if it is not there."""
-        return bool(self.storage.sql("DELETE FROM letters WHERE number = ?", number).rows_written)
+        was_there = bool(self.storage.sql("DELETE FROM letters WHERE number = ?", number).rows_written)
+        if was_there:
+            self._show(number, None)
+        return was_there
 
     async def replay(self, numbers: list[int]) -> int:
         """Send letters to their handlers again; how many were there."""
@@ -84,9 +98,12 @@ class DeadLetters(DO, noun=DEAD_LETTERS[0], max_queue=100_000):
                 continue
             letter: Any = codec.decode(row["letter"])
             _tell(letter["noun"], letter["entity"], "event", letter["handler"], letter["line"], letter["message"])
-            self.storage.sql("DELETE FROM letters WHERE number = ?", number)
+            await self.drop(number)
             count += 1
         return count
+
+    def _show(self, number: int, fields: dict[str, Any] | None) -> None:
+        make_stub(COLLECTION, "DeadLetter").follow(str(number), fields)
 
 
 class Letters:

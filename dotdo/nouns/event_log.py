@@ -19,6 +19,7 @@ import weakref
 from typing import Any
 
 from dotdo import clock, codec
+from dotdo.durable import deliveries
 from dotdo.durable.event_waits import EVENT_LOG
 from dotdo.durable_object.do import DO
 from dotdo.errors import NoHandler
@@ -139,6 +140,8 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         spec = registry.command_noun(name)
         if spec is not None and not any(h.noun == spec.noun and h.name == event.verb for h in found):
             found.insert(0, Handler(name, f"call:{event.verb}", spec.noun, module=spec.cls.__module__))
+        if any(h.is_exact and not h.is_default for h in found):
+            found = [h for h in found if not h.is_default]
         return found
 
     def _deliver(self, handler: Handler, event: Event, to: str | None) -> None:
@@ -157,7 +160,9 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         target = make_stub(noun, entity_id)[method]
         if not handler.name.startswith("call:"):
             return target(caused)
-        return target(**event.data) if event.is_keywords else target(event.data) if event.has_data else target()
+        if event.is_keywords:
+            return target(**deliveries.keywords_for(getattr(catalog.lookup(noun).cls, method), event.data))
+        return target(event.data) if event.has_data else target()
 
     # -- subscribers --------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ _log = logging.getLogger("dotdo.rpc")
 CONNECT_RETRY_SECONDS = 0.02
 CONNECT_RETRY_SECONDS_MAX = 0.5
 GIVE_UP_SECONDS = 120.0
+REFUSED_AGAIN_SECONDS = 0.25
 
 _ANSWERS = frozenset({frames.RESOLVE, frames.REJECT, frames.ACK})
 
@@ -127,6 +128,23 @@ class Link(asyncio.Protocol):
             self._drained.append(future)
             await future
 
+    def _goes_again(self, seq: int) -> bool:
+        """A program's call that nobody awaits was not taken: it is sent again in a moment, until it is taken or the program ends."""
+        entry = self._pending.get(seq)
+        message: list[Any] = entry[0] if entry is not None else [None]
+        if self._kind != "client" or message[0] != frames.CALL or not message[6] & frames.ONEWAY:
+            return False
+        message[6] |= frames.REPEAT
+        self._loop.call_later(REFUSED_AGAIN_SECONDS, self._send_again, seq)
+        return True
+
+    def _send_again(self, seq: int) -> None:
+        entry = self._pending.get(seq)
+        if entry is None or self._is_closed or self._transport is None:  # a new connection sends all that is pending
+            return
+        self._outgoing.append(entry[0])
+        self.flush()
+
     # -- the connection -----------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
@@ -223,6 +241,8 @@ class Link(asyncio.Protocol):
             if kind in _ANSWERS:
                 if kind != frames.ACK and type(message[2]) is not bytes:
                     raise frames.FrameError("an answer holds no value")  # before its call is forgotten
+                if kind == frames.REJECT and self._goes_again(message[1]):
+                    continue
                 entry = pending.pop(message[1], None)
                 if entry is not None:
                     entry[1].replied(kind, message[2] if len(message) > 2 else None)

@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from dotdo import codec
-from dotdo.errors import CodecError, RemoteError
+from dotdo.errors import CodecError, HostLost, NounNotLoadable, OutOfOrder, Overloaded, Quarantined, RemoteError, StorageError
 from dotdo.rpc import follow, frames
 from dotdo.rpc.polling import BusyPolling
 
 _log = logging.getLogger("dotdo.rpc")
 
 PATH_LENGTH_MAX = 64
+NOT_TAKEN = (HostLost, NounNotLoadable, OutOfOrder, Overloaded, Quarantined, StorageError)
+"""Errors after which a call may be taken later. Other errors are its outcome."""
 
 
 class IncomingCall:
@@ -83,8 +85,19 @@ class IncomingCall:
             self.session.reply([frames.REJECT, self.seq, blob])
 
     def reject_error(self, error: BaseException) -> None:
-        """Answer with an error."""
-        self.reject(encode_error(error))
+        """Answer with an error of the runtime's own. A call nobody awaits that could not be taken now is refused: it comes again."""
+        if self.is_oneway and isinstance(error, NOT_TAKEN):
+            self.refuse_error(error)
+        else:
+            self.reject(encode_error(error))
+
+    def refuse_error(self, error: BaseException) -> None:
+        """Not taken, for now."""
+        self.refuse(encode_error(error))
+
+    def refuse(self, blob: bytes) -> None:
+        """Say that this was not taken, whether somebody awaits it or not."""
+        self.session.reply([frames.REJECT, self.seq, blob])
 
     def ack(self) -> None:
         """What nobody awaits is committed."""
@@ -93,6 +106,11 @@ class IncomingCall:
     def parked(self, execution_id: str) -> None:
         """Tell an entity that waits that the answer may take days."""
         self.session.reply([frames.PARKED, self.seq, execution_id])
+
+    @property
+    def is_message(self) -> bool:
+        """True for what comes out of an entity's outbox: it has a number, and a bound of its own on how many are on their way."""
+        return self.is_oneway and self.options is not None and "sender" in self.options
 
     @property
     def record_key(self) -> tuple[str, int]:

@@ -110,6 +110,8 @@ class EntityFile:
                 self._connect(is_new=True)
             else:
                 self._connect(is_new=False)
+            if self.is_broken:
+                raise StorageError(f"{self.path} was given up while it was being opened")
         except (apsw.Error, OSError, StorageError) as error:
             self._drop_connection()
             raise self._trouble("cannot be opened", error) from error
@@ -254,6 +256,20 @@ class EntityFile:
                     connection.close()
                 forks.unwatch(self)
             self._wal.close()
+
+    def vanish(self) -> Callable[[], None]:
+        """As if the process had been killed: nothing is written any more. What is returned lets go of the locks, once no thread is in here."""
+        connection = self._connection
+        self.is_broken = True
+
+        def let_go() -> None:
+            for one in (connection, self._connection):
+                if one is not None:
+                    with contextlib.suppress(apsw.Error):
+                        one.close(True)
+            self.abandon()
+
+        return let_go
 
     def abandon(self) -> tuple[object | None, list[str]]:
         """For `forks`: this is a forked child, the file is not ours."""

@@ -9,6 +9,7 @@ more written, and starts another one on the same folder.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import shutil
 import tempfile
 import threading
@@ -20,6 +21,7 @@ from typing import Any, Literal
 from dotdo import application, durations
 from dotdo.clock import Clock, SystemClock, VirtualClock
 from dotdo.config import Settings
+from dotdo.documents.database import db
 from dotdo.durable import handle
 from dotdo.errors import DotdoError
 from dotdo.hosting import data_folder
@@ -29,6 +31,7 @@ from dotdo.hosting.local import LocalRouter
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import Client
 from dotdo.storage.disk import REAL, Disk
+from dotdo.testing import seeding
 from dotdo.workflows.functions import WorkflowFunction
 
 QUIET_PASSES = 5
@@ -95,7 +98,8 @@ class Runtime:
         self.host.mocks = self._mocks
         self.host.on_step = self._step_recorded
         await self.host.start()
-        self.router.host = self.host
+        if not self.host.is_stopping:  # what it woke may have crashed it already
+            self.router.host = self.host
 
     async def __aexit__(
         self,
@@ -212,16 +216,38 @@ class Runtime:
         self.router.host = None
         old = self.host
         old.die()
+        earlier = self._restarting
 
         async def again() -> None:
             try:
+                if earlier is not None:
+                    await earlier
                 old.kill()
                 await old.close_indexes()
                 await self._start()
             finally:
-                self._restarting = None
+                if self._restarting is asyncio.current_task():
+                    self._restarting = None
 
-        self._restarting = self._loop.create_task(again())
+        # a task of its own, also when an entity's code has called this
+        self._restarting = asyncio.Task(again(), loop=self._loop, context=contextvars.Context())
+
+    # -- documents ----------------------------------------------------------------------------------------------
+
+    async def seed(self, collection: str, documents: list[Any]) -> list[Any]:
+        """Create documents, as `await rt.seed("products", [{"name": "lamp"}])`; the records, in order."""
+        return await seeding.seed(db, collection, documents)
+
+    async def reset(self) -> None:
+        """Forget everything: every entity and document, every mock; what runs is dropped as by a crash."""
+        self.router.host = None
+        self.host.kill()
+        await self.host.close_indexes()
+        for file in (self.path / "shards").rglob("*sqlite*"):
+            file.unlink()  # folders stay, because the disk knows which are made, and locks, because they count epochs
+        self._mocks.clear()
+        self._crash_step = None
+        await self._start()
 
     # -- running ------------------------------------------------------------------------------------------------
 

@@ -229,3 +229,61 @@ async def test_a_nondeterministic_body_is_paused_and_reported_not_answered_wrong
     virtual.crash_after("last")
     with pytest.raises(ReplayMismatch, match="heads"):
         await Flipping("f").run()
+
+
+class Keyed(DO):
+    """Steps whose arguments are values that were handed out just before them; the first run of each body is killed."""
+
+    async def run(self) -> list:
+        seen = []
+        for step in ("first", "second"):
+            key = f"{self.uuid4()} {self.now().isoformat()} {self.random.random()}"
+            seen.append((key, await self.do(_killed_once, step, key, step_id=step)))
+        return seen
+
+
+_bodies: dict[str, list[str]] = {}
+_killers: list = []
+
+
+async def _killed_once(step: str, key: str) -> str:
+    _bodies.setdefault(step, []).append(key)
+    if len(_bodies[step]) == 1:
+        _killers[0]()
+        await asyncio.Event().wait()
+    return key
+
+
+@pytest.mark.feature(36, 37)
+async def test_values_handed_out_before_a_step_are_the_same_when_its_body_runs_again(rt):
+    _bodies.clear()
+    _killers[:] = [rt.crash_now]
+    seen = await Keyed("k").run()
+    for step, (key, answer) in zip(("first", "second"), seen, strict=True):
+        assert _bodies[step] == [key, key]
+        assert answer == key
+
+
+class Till(DO, noun="ReplayTill"):
+    keys: list[str] = []
+
+    async def note(self, key: str) -> None:
+        self.keys.append(key)
+
+
+class Drawing(DO):
+    async def run(self) -> list[str]:
+        first = f"{self.uuid4()} {self.random.random()}"
+        await self.do(Till("t").note, first, step_id="first")
+        second = str(self.uuid4())
+        await self.do(Till("t").note, second, step_id="second")
+        return [first, second]
+
+
+@pytest.mark.feature(36, 37)
+@pytest.mark.parametrize("commit", range(1, 9))
+async def test_a_step_that_runs_again_after_a_kill_uses_the_values_drawn_before_it(virtual, commit):
+    """An idempotency key drawn before a step is worth something only if its second run has the first one's."""
+    with killed_at_commit(virtual, commit):
+        drawn = await asyncio.wait_for(Drawing("d").run(), 30)
+    assert await Till("t").keys == drawn

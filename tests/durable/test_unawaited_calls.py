@@ -125,4 +125,4 @@ async def test_a_call_with_a_promise_is_dropped_with_its_turn_and_when_the_promi
     lines = await Ledger("l").lines
     assert sorted(lines) == ["0", "1", "2", "price", "price", "price"]
     assert [line for line in lines if line != "price"] == ["0", "1", "2"]
-    assert rt.host.activations["UnawaitedShop", "s"].ledger.outbox.is_empty
+    assert rt.host.activations["UnawaitedShop", "s"].ledger.outbox.is_at_rest
