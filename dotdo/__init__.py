@@ -4,7 +4,7 @@ Subclass `DO`; every `Order("o1")` is an entity: a single-threaded actor with it
 in the cluster, asleep on disk when nobody talks to it, and able to run code that survives a crash.
 """
 
-from dotdo import ai, errors
+from dotdo import ai, errors, schedules
 from dotdo.application import (
     delete,
     entities,
@@ -56,6 +56,7 @@ from dotdo.errors import (
     NoSuchDocument,
     NoSuchLetter,
     NoSuchMember,
+    NoSuchSchedule,
     NoSuchTask,
     NotAllowed,
     NotAwaited,
@@ -86,6 +87,7 @@ from dotdo.events.sending import send
 from dotdo.events.subscriptions import Subscription
 from dotdo.events.waiting import wait_for
 from dotdo.nouns.dead_letters import DeadLetter, dead_letters
+from dotdo.nouns.schedules import ScheduleBook as _ScheduleBook  # noqa: F401  # registers the nouns
 from dotdo.people.approval import Approval
 from dotdo.people.approvals import approvals
 from dotdo.people.cascading import CascadeResult, cascade
@@ -100,6 +102,9 @@ from dotdo.resilience.deadline import with_timeout
 from dotdo.resilience.limiter import RateLimiter
 from dotdo.resilience.retrying import exponential_backoff, fixed_backoff, linear_backoff, retry, with_retry
 from dotdo.rpc.stats import snapshot as stats
+from dotdo.schedules.asking import ScheduleInfo
+from dotdo.schedules.registry import every, schedule, schedule_at
+from dotdo.schedules.scheduled import Scheduled
 from dotdo.workflows.children import start_child
 from dotdo.workflows.debounce import debounce
 from dotdo.workflows.functions import workflow
@@ -148,6 +153,7 @@ __all__ = [
     "NoSuchDocument",
     "NoSuchLetter",
     "NoSuchMember",
+    "NoSuchSchedule",
     "NoSuchTask",
     "NotAllowed",
     "NotAwaited",
@@ -165,6 +171,8 @@ __all__ = [
     "ReplayDrift",
     "ReplayMismatch",
     "RetryPolicy",
+    "ScheduleInfo",
+    "Scheduled",
     "StepTimeout",
     "StorageError",
     "Subscription",
@@ -189,6 +197,7 @@ __all__ = [
     "do",
     "entities",
     "errors",
+    "every",
     "execution",
     "executions",
     "exponential_backoff",
@@ -209,6 +218,9 @@ __all__ = [
     "release",
     "result",
     "retry",
+    "schedule",
+    "schedule_at",
+    "schedules",
     "send",
     "shutdown",
     "sleep",

@@ -24,13 +24,15 @@ from dotdo.config import Settings
 from dotdo.durable.handle import Execution, starting
 from dotdo.errors import CallTimeout, DataFolderInUse, DotdoError
 from dotdo.hosting import catalog, data_folder
-from dotdo.hosting.host import CONTROL_NOUN, Host
+from dotdo.hosting.host import Host
 from dotdo.hosting.local import LocalRouter
 from dotdo.hosting.shards import Shard
+from dotdo.names import CONTROL_NOUN
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import Client
 from dotdo.rpc.node import Node
 from dotdo.rpc.promise import Promise
+from dotdo.schedules import registry as schedules
 
 EXIT_WAIT_SECONDS = 10.0
 
@@ -39,7 +41,7 @@ class _Background:
     """One loop in a thread of its own, for code without a loop."""
 
     def __init__(self) -> None:
-        from dotdo.hosting.cluster import new_loop
+        from dotdo.hosting.process import new_loop
 
         self.loop = new_loop()
         self._thread = threading.Thread(target=self._run, name="dotdo-background", daemon=True)
@@ -113,6 +115,9 @@ class _LocalEngine:
         self._background.run(self.host.start())
         self.router.host = self.host
 
+    def ship(self) -> None:
+        """The host is this process: it knows the code already."""
+
     def stop(self) -> None:
         self.router.host = None
         self._background.run(self.host.stop(), EXIT_WAIT_SECONDS)
@@ -165,6 +170,10 @@ class Runtime:
                 self._background_caller = _BackgroundCaller(self._background, self._background.run(make()))
             return self._background_caller
 
+    def ship(self) -> None:
+        """Put the code of this program where hosts find it."""
+        self._engine.ship()
+
     async def flush(self) -> None:
         """Wait until everything sent from this program's loops so far is answered."""
         client = self._clients.get(asyncio.get_running_loop())
@@ -202,6 +211,8 @@ class Running(Protocol):
     def caller(self) -> callers.Caller: ...
 
     async def flush(self) -> None: ...
+
+    def ship(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -276,6 +287,7 @@ def init(
         if _runtime is not None:
             raise DotdoError("a runtime runs in this program already: call dotdo.shutdown() first")
         _runtime = Runtime(settings, data, env)
+        schedules.announce()
     return Init()
 
 
@@ -292,7 +304,16 @@ def _default_caller() -> callers.Caller:
     return current().caller()
 
 
+def _ship_if_running() -> bool:
+    """A schedule is declared: True if there is a runtime, which can find what it runs from now on."""
+    runtime = _runtime
+    if runtime is not None:
+        runtime.ship()
+    return runtime is not None
+
+
 callers.set_default(_default_caller)
+schedules.announce_late_with(_ship_if_running)
 atexit.register(shutdown)
 
 
@@ -374,7 +395,7 @@ async def release(stub: Any) -> bool:
 
 
 async def hosts() -> list[dict[str, Any]]:
-    """The hosts of the runtime: name, process id, number of active entities, shards."""
+    """The hosts that own shards: name, process id, number of active entities, shards, and by key their dedicated hosts."""
     runtime = current()
     return [await _ask(runtime, host, "status") for host in runtime.router.host_names()]
 

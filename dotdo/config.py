@@ -66,8 +66,10 @@ class Settings:
             raise DefinitionError(f"placement={self.placement!r}: use 'shared' or 'dedicated'")
         if self.hosts is not None and (not isinstance(self.hosts, int) or self.hosts < 0):
             raise DefinitionError(f"hosts={self.hosts!r}: 0 for in-process, or how many host processes")
-        for name in ("shards", "max_active", "max_open", "max_queue", "max_queue_bytes", "sync_threads", "worker_threads"):
+        for name in ("shards", "max_active", "max_open", "max_queue", "max_queue_bytes", "sync_threads", "worker_threads", "max_dedicated"):
             value = getattr(self, name)
+            if name == "max_dedicated" and value is None:
+                continue
             if not isinstance(value, int) or value < 1:
                 raise DefinitionError(f"{name}={value!r}: it must be a whole number, at least 1")
 

@@ -8,7 +8,7 @@
       HostLost                                  the connection to a host ended; the runtime retries by itself
       OutcomeUnknown                            sent, and then no way is left to learn what became of it
       StorageError, CodecError, FieldNotSet, FieldTooLarge
-      NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey
+      NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey, NoSuchLetter, NoSuchSchedule
       NotAllowed
         AlreadyDecided                          an approval or a task has ended, or its level was decided
       NoSuchApproval, NoSuchTask, TaskCancelled, CascadeError
@@ -130,6 +130,10 @@ class NoKey(DotdoError):
 
 class NoSuchLetter(DotdoError, LookupError):
     """There is no such dead letter."""
+
+
+class NoSuchSchedule(DotdoError, LookupError):
+    """There is no such schedule."""
 
 
 class DocumentError(DotdoError, ValueError):

@@ -11,6 +11,8 @@ import re
 from dotdo.errors import DefinitionError, IdError
 
 ID_BYTES_MAX = 512
+CONTROL_NOUN = "_host"
+"""Calls to this noun are for a host itself, by its name; no class can bear it."""
 RUN_NOUN = "WorkflowRun"
 """The noun of workflow runs: each has an entity, and so a file, of its own."""
 RUN_CALL = "run"

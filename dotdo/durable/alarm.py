@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dotdo.entity.activation import State
+
 if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
 
@@ -42,12 +44,27 @@ class Alarm:
         self._timer: Any = None
         self.is_running = False
         self._was_changed = False
+        self._is_written = False
+        self._begun: tuple[float | None, int, float] = (None, 0, 0.0)
+        """What the row was when the handler that runs was begun."""
 
     def load(self) -> None:
         """Read the row (worker thread)."""
         rows = self._ledger.activation.file.query("SELECT due, tries, asked FROM _do_alarm")
-        if rows:
-            self.due, self._tries, self._asked = rows[0]
+        self.due, self._tries, self._asked = rows[0] if rows else (None, 0, 0.0)
+
+    def rolled_back(self) -> None:
+        """What the turn set or deleted is undone: the alarm is as its row is."""
+        if not self._is_written:
+            return
+        self.load()
+        self._was_changed = self._was_changed and (self.due, self._tries, self._asked) != self._begun
+        if not self.is_running:
+            self._ledger.activation.host.loop.call_soon(self._rearm)
+
+    def _rearm(self) -> None:
+        if self._ledger.activation.state is State.ACTIVE:
+            self.arm()
 
     def wake(self) -> None:
         self.is_running = self._ledger.dormant.has(METHOD) or any(r.method == METHOD for r in self._ledger.runs.values())
@@ -78,17 +95,20 @@ class Alarm:
             self._timer = None
 
     def write(self, due: float | None, tries: int = 0, asked: float | None = None) -> None:
-        """Change the row in the transaction that is being put together; the timer follows its commit."""
+        """Change the row in the transaction that is being put together, at once, so that an inner one can undo it; the timer follows."""
         file = self._ledger.activation.file
         self.due, self._tries = due, tries
-        self._was_changed = True
+        self._was_changed = self._is_written = True
         if due is None:
             if file.has_table("_do_alarm"):
-                file.add("DELETE FROM _do_alarm")
+                file.begin().execute("DELETE FROM _do_alarm")
             return
         self._asked = due if asked is None else asked
-        file.ensure_table(_TABLE)
-        file.add("INSERT OR REPLACE INTO _do_alarm VALUES(1, ?1, ?2, ?3)", (due, tries, self._asked))
+        connection = file.begin()
+        if not file.has_table("_do_alarm"):
+            connection.execute(_TABLE)
+            file.table_made("_do_alarm")
+        connection.execute("INSERT OR REPLACE INTO _do_alarm VALUES(1, ?1, ?2, ?3)", (due, tries, self._asked))
 
     def _fire(self) -> None:
         self._timer = None
@@ -103,10 +123,14 @@ class Alarm:
             ledger.activation.host_log("an alarm is due, but its class has no `alarm` method")
             ledger.activation.exclusively(lambda: self.write(None))
             return
-        self.is_running = True
-        self._was_changed = False
+        self._begins()
         info = self._info()
         ledger.run_internal(f"alarm-{self._asked!r}-{self._tries}", METHOD, handler(ledger.activation.instance, info), self._ended)
+
+    def _begins(self) -> None:
+        self.is_running = True
+        self._was_changed = False
+        self._begun = (self.due, self._tries, self._asked)
 
     def _info(self) -> AlarmInfo:
         return AlarmInfo(self._asked, self._tries, self._tries > 0)
@@ -116,8 +140,7 @@ class Alarm:
         handler = self._ledger.activation.spec.alarm
         if handler is None:
             raise LookupError("the class has no `alarm` method any more")
-        self.is_running = True
-        self._was_changed = False
+        self._begins()
         return handler(self._ledger.activation.instance, self._info()), self._ended
 
     def _ended(self, error: BaseException | None) -> Callable[[], None]:

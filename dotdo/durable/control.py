@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import checking, projection, repeats
+from dotdo.durable import checking, ports, projection, repeats
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.event_waits import take_offer
 from dotdo.durable.step import PROGRESS
@@ -36,7 +36,7 @@ _KIND_NAMES = {
 def answer(ledger: Ledger, call: IncomingCall) -> None:
     """Answer one control call."""
     verb = call.path[1] if len(call.path) == 2 else None
-    handler = _VERBS.get(verb) if isinstance(verb, str) else None
+    handler = _VERBS.get(verb) or ports.verbs.get(verb) if isinstance(verb, str) else None
     if handler is None:
         raise NoSuchMember(f"no such control verb: {verb!r}")
     kept = journal.find_call(ledger.activation.file, *call.record_key) if call.is_repeat else None

@@ -24,6 +24,7 @@ from dotdo.storage import journal
 
 if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
+    from dotdo.durable.ports import DeliveryForm
     from dotdo.rpc.server import IncomingCall
 
 METHOD = "!event"
@@ -35,6 +36,9 @@ DEAD_LETTERS = ("DotdoDeadLetters", "all")
 POLICY = retry.RetryPolicy(max_attempts=5)
 RUNNING_MAX = 256
 """Handlers that run at once in one entity."""
+
+STARTED_AT_ONCE_MAX = 64
+"""So many handlers are started one after another before the loop sees to others."""
 
 DEATHS_MAX = 2
 HISTORY_MAX = 20
@@ -83,6 +87,8 @@ class Deliveries:
         self._by_seq: dict[int, Delivery] = {}
         self._timers: dict[str, Any] = {}
         self._held: deque[str] = deque()
+        self._to_start: deque[str] = deque()
+        self._is_starting = False
         self._running = 0
         self._last = -1
 
@@ -150,9 +156,34 @@ class Deliveries:
         self._add(delivery)
         return delivery
 
-    def is_busy(self, line: str) -> bool:
-        """True while an event of this line is not done."""
-        return line in self._lines
+    def lines(self) -> list[str]:
+        """The lines that have events which are not done."""
+        return list(self._lines)
+
+    def waiting(self, line: str) -> int:
+        """How many events of this line are not done, the one that runs included."""
+        return len(self._lines.get(line, ()))
+
+    def withdraw(self, line: str) -> int:
+        """Take back what waits in a line, in the transaction that is being put together; how many. What runs goes on."""
+        gone = [delivery for delivery in self._lines.get(line, ()) if not delivery.is_running]
+        for delivery in gone:
+            self._activation.file.add("DELETE FROM _do_deliveries WHERE seq = ?1", (delivery.seq,))
+        return len(gone)
+
+    def withdrawn(self, line: str) -> None:
+        """What `withdraw` took back is committed."""
+        waiting = self._lines.get(line)
+        if waiting is None:
+            return
+        for delivery in [delivery for delivery in waiting if not delivery.is_running]:
+            waiting.remove(delivery)
+            self._by_seq.pop(delivery.seq, None)
+        timer = self._timers.pop(line, None)
+        if timer is not None:
+            timer.cancel()
+        if not waiting:
+            del self._lines[line]
 
     def go(self, line: str) -> None:
         """What `insert` added is committed."""
@@ -165,7 +196,23 @@ class Deliveries:
     # -- handling -----------------------------------------------------------------------------------------------
 
     def _pump(self, line: str) -> None:
-        """Start the first event of a line, if it may start now."""
+        """Start the first event of a line, if it may start now; the stack must not grow with the line."""
+        self._to_start.append(line)
+        if not self._is_starting:
+            self._start_some()
+
+    def _start_some(self) -> None:
+        self._is_starting = True
+        try:
+            for _ in range(STARTED_AT_ONCE_MAX):
+                if not self._to_start or self._activation.has_ended:
+                    return
+                self._start_first(self._to_start.popleft())
+        finally:
+            self._is_starting = False
+        self._activation.host.loop.call_soon(self._start_some)
+
+    def _start_first(self, line: str) -> None:
         waiting = self._lines.get(line)
         if not waiting or waiting[0].is_running:
             return
@@ -204,33 +251,44 @@ class Deliveries:
         )
 
     async def _handle(self, head: Delivery) -> None:
-        """Call the handler: `name` gets the event, `call:name` its data as arguments."""
+        """Call the handler: `name` gets the event, `call:name` its data as arguments; other forms are higher layers'."""
         event: Any = codec.decode(head.message)
-        form, colon, name = head.handler.rpartition(":")
-        handler = getattr(self._activation.instance, name, None)
-        if handler is None:
-            raise NoSuchMember(f"{self._activation.spec.noun} has no handler {name!r} (any more)")
         task = self._activation.turn.task if self._activation.turn is not None else None
         if task is not None and task.run is not None:
             task.run.event = event
-        if colon and form == "call":
-            result = (
-                handler(**keywords_for(handler, event.data)) if event.is_keywords else handler(event.data) if event.has_data else handler()
-            )
-        else:
-            result = handler(event)
+        form, name = self._form_of(head)
+        result = form.call(name, event) if form is not None else self._call(name, event)
         if hasattr(result, "__await__"):
             await result
+
+    def _form_of(self, head: Delivery) -> tuple[DeliveryForm | None, str]:
+        word, _, name = head.handler.partition(":")
+        form = self._ledger.forms.get(word)
+        return form, name if form is not None else head.handler
+
+    def _call(self, name: str, event: Any) -> Any:
+        takes_data = name.startswith("call:")
+        name = name.removeprefix("call:")
+        handler = getattr(self._activation.instance, name, None)
+        if handler is None:
+            raise NoSuchMember(f"{self._activation.spec.noun} has no handler {name!r} (any more)")
+        if not takes_data:
+            return handler(event)
+        if event.is_keywords:
+            return handler(**keywords_for(handler, event.data))
+        return handler(event.data) if event.has_data else handler()
 
     def _ended(self, head: Delivery, error: BaseException | None) -> Callable[[], None]:
         """In the transaction of the handler's last turn."""
         if error is None:
+            self._tell_form(head, None, is_final=True)
             self._activation.file.add("DELETE FROM _do_deliveries WHERE seq = ?1", (head.seq,))
             return lambda: self._done(head)
         head.failures += 1
         delay = retry.next_delay(POLICY, False, head.failures, error, self._ledger.rng)
         if delay is None:
             return self._give_up(head, error)
+        self._tell_form(head, error, is_final=False)
         head.due = self._activation.host.clock.now() + delay
         head.history = self._history(head, error)
         self._activation.file.add(
@@ -246,6 +304,11 @@ class Deliveries:
 
         return wait
 
+    def _tell_form(self, head: Delivery, error: BaseException | None, *, is_final: bool) -> None:
+        form, _name = self._form_of(head)
+        if form is not None:
+            form.ended(codec.decode(head.message), error, is_final=is_final)
+
     def _history(self, head: Delivery, error: BaseException) -> bytes:
         entries: Any = codec.decode(head.history) if head.history else []
         entries.append([self._activation.host.clock.now(), f"{type(error).__name__}: {error}"])
@@ -253,6 +316,7 @@ class Deliveries:
 
     def _give_up(self, head: Delivery, error: BaseException) -> Callable[[], None]:
         """Move the event to the dead letters."""
+        self._tell_form(head, error, is_final=True)
         letter = {
             "noun": self._activation.spec.noun, "entity": self._activation.id, "handler": head.handler, "line": head.line,
             "message": head.message, "error": f"{type(error).__name__}: {error}", "attempts": head.starts,

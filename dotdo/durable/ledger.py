@@ -32,7 +32,7 @@ from dotdo.storage import journal
 from dotdo.storage.journal import Kind
 
 if TYPE_CHECKING:
-    from dotdo.durable.ports import Component, LedgerHost, OwnExecutions
+    from dotdo.durable.ports import Component, DeliveryForm, LedgerHost, OwnExecutions
     from dotdo.entity.activation import Activation
     from dotdo.rpc.server import IncomingCall
 
@@ -54,12 +54,14 @@ class Ledger:
         self.caller = EntityCaller(self)
         self.alarm = Alarm(self)
         self.deliveries = Deliveries(self)
+        self.forms: dict[str, DeliveryForm] = {}
         self.own_executions: dict[str, OwnExecutions] = {alarm.METHOD: self.alarm, deliveries.METHOD: self.deliveries}
         self.extensions = {name: make(self) for name, make in ports.extensions.items()}
         self._components: list[Component] = [self.alarm, self.deliveries, *self.extensions.values()]
         self.projection = Projection(self) if activation.spec.options.index else None
         if self.projection is not None:
             self._components.append(self.projection)
+        self._undoable: list[Any] = [part for part in self._components if hasattr(part, "rolled_back")]
         self.runs_changed = False
         self._queue_max = activation.spec.options.max_queue or activation.host.settings.max_queue
         self._queue_bytes_max = activation.host.settings.max_queue_bytes
@@ -244,6 +246,16 @@ class Ledger:
     def rolled_back(self) -> None:
         self.caller.undo()
         self.outbox.drop_fresh()
+        self.timers_rolled_back()
+
+    def rolled_back_to(self, calls: Any) -> None:
+        """An inner transaction is undone, with the calls made since `calls`."""
+        self.caller.undo(calls)
+        self.timers_rolled_back()
+
+    def timers_rolled_back(self) -> None:
+        for component in self._undoable:
+            component.rolled_back()
 
     def turn_settled(self, run: Run) -> None:
         if run.operations:
@@ -410,6 +422,14 @@ class Ledger:
         self.runs.clear()
         dropping.drop(self.activation, list(self.activation.tasks))
 
+    def take_calls(self) -> list[IncomingCall]:
+        """The calls that are accepted and not answered; their runs have no callers from now on."""
+        calls = []
+        for run in self.runs.values():
+            calls += run.callers
+            run.callers = []
+        return calls
+
     def abandon(self) -> None:
         """Drop everything without telling anybody."""
         self._cancel_timers()
@@ -420,7 +440,7 @@ class Ledger:
         dropping.drop(self.activation, list(self.activation.tasks))
 
     def let_go(self) -> None:
-        parts = "caller dormant alarm deliveries outbox inbox projection extensions own_executions _components"
+        parts = "caller dormant alarm deliveries outbox inbox projection extensions own_executions forms _undoable _components"
         for part in parts.split():
             self.__dict__.pop(part, None)
 

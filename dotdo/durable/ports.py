@@ -35,12 +35,35 @@ class OwnExecutions(Protocol):
         """The handler's coroutine for a replay, and what ends it. Raises LookupError."""
 
 
+class Undoable(Protocol):
+    """A component whose timers follow rows that user code writes."""
+
+    def rolled_back(self) -> None:
+        """Rows of the running turn, or of an inner transaction, are undone."""
+
+
+class DeliveryForm(Protocol):
+    """A way to handle what `Deliveries` keeps, chosen by the word before the colon of a handler's name."""
+
+    def call(self, handler: str, event: Any) -> Any:
+        """Call the handler; what it returns is awaited if it can be."""
+
+    def ended(self, event: Any, error: BaseException | None, *, is_final: bool) -> None:
+        """In the transaction of the handler's last turn; `is_final` says that it is not tried again."""
+
+
 extensions: dict[str, Callable[[Ledger], Component]] = {}
 """Components of higher layers, by name; every ledger gets one of each."""
+
+verbs: dict[str, Callable[..., None]] = {}
+"""Control verbs of higher layers: `verb(ledger, call, *args)`."""
 
 
 class LedgerHost(Protocol):
     """The host, as ledgers see it."""
+
+    started_at: float
+    """Since when it could have woken anybody; what was due before that was missed."""
 
     def send_call(
         self,

@@ -33,6 +33,9 @@ from dotdo.hosting import catalog
 from dotdo.names import check_id
 from dotdo.rpc import stub as stubs
 from dotdo.rpc.stub import Stub
+from dotdo.schedules import agenda
+from dotdo.schedules.every import Every
+from dotdo.schedules.scheduled import Scheduled
 
 if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
@@ -237,6 +240,34 @@ class DO:
     def on(self) -> OnEntity:
         """`self.on.Payment.failed(self.failed)`: this entity's method gets these events from now on."""
         return OnEntity(self._ledger.extensions[subscriptions.NAME].subscribe)  # type: ignore[attr-defined]
+
+    # -- schedules ----------------------------------------------------------------------------------------------
+
+    @property
+    def every(self) -> Every:
+        """`self.every.Monday.at("9am")(self.weekly_report)`: this entity does it, again and again; a handle with `.cancel()`.
+
+        Kept in the entity's own file with the commit of this turn, under the method's name or `name=`. What `setup` scheduled
+        the last time and does not schedule now is taken back.
+        """
+        return agenda.every_of(self._ledger)
+
+    def schedule_at(self, when: datetime, handler: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Scheduled:
+        """Run a method of this entity, a function or a workflow once, at a time; part of this turn's commit.
+
+        Args:
+            when: an aware datetime; a time in the past means now.
+            handler: `self.remind`, or its name; a function defined with `def`; a workflow; `Cart("c1").remind`.
+            args, kwargs: copied now; give an id rather than what may have changed by then.
+
+        Returns:
+            A handle with `.cancel()`, which can be kept in a field.
+
+        Raises:
+            DefinitionError: what cannot be found again later, and any use in `setup`.
+            ValueError: `when` has no zone.
+        """
+        return agenda.agenda_of(self._ledger).once(when, handler, args, kwargs)
 
     def callback(self, name: str = "callback", *, timeout: durations.Duration | None = None) -> callbacks.Callback:
         """A handle whose `.id` goes to the outside world; `await` it for what `dotdo.complete(id, value)` brings."""

@@ -83,6 +83,7 @@ class Activation:
         self.turn: Turn | None = None
         self.hold: Hold | None = None
         self.committing = False
+        self.is_handing_over = False
         self.draining = False
         self.queue: deque[IncomingCall] = deque()
         self.queue_bytes = 0
@@ -468,6 +469,30 @@ class Activation:
         for call in calls:
             call.reject_error(self.error)
         self.host.run_in_worker(lambda: self.file.close(checkpoint=False), lambda _r, _e: self.host.activation_ended(self, None))
+
+    def hand_over(self) -> bool:
+        """End between two turns, for new code: every call goes to the next activation. False: not yet, call again in a moment.
+
+        Nothing new begins meanwhile, so that a busy entity comes to where nothing of it waits to be made safe.
+        """
+        if self.state is not State.ACTIVE or self.turn is not None or self.in_transaction:
+            return False
+        if not self.is_handing_over:
+            if self.committing:
+                return False
+            self.committing = self.is_handing_over = True
+        if not self.gate.is_open:
+            return False
+        self.queue.extendleft(reversed(self.ledger.take_calls()))
+        for call in self.queue:
+            call.is_repeat = True
+        self.state = State.ENDED
+        self.error = HostLost(f"{self.key} goes on with new code")
+        self.ledger.abandon()
+        self.host.run_in_worker(
+            lambda: self.file.close(checkpoint=False), lambda _r, error: self.host.activation_ended(self, error or self.error)
+        )
+        return True
 
     def vanish(self) -> Callable[[], None]:
         """As if the process had been killed: not a byte more is written. What is returned lets go of the file's locks."""

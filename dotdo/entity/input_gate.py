@@ -91,7 +91,7 @@ class Transaction:
             else:
                 activation.file.rollback_to()
                 activation.fields.roll_back_to(self._pending)
-                activation.ledger.caller.undo(self._calls)
+                activation.ledger.rolled_back_to(self._calls)
             return
         hold = self._hold
         assert hold is not None

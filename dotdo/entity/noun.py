@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 INDEX_FIELDS_MAX = 16
 
 HOOKS = frozenset({"setup", "alarm", "migrate"})
+RAY_OPTIONS_OF_THE_RUNTIME = frozenset(
+    {"name", "namespace", "lifetime", "get_if_exists", "max_restarts", "max_task_retries", "max_concurrency", "concurrency_groups"}
+)
+"""What dedicated hosts are started with; the other options of a Ray actor are the user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class NounOptions:
         version = values.get("version", 1)
         if type(version) is not int or version < 1:
             raise DefinitionError(f"class {class_name}: version={version!r}; it must be a whole number, at least 1")
+        _check_ray_options(class_name, values.get("ray_options", {}))
         if isinstance(values.get("index"), str):
             raise DefinitionError(f"class {class_name}: index={values['index']!r} is a string; write a tuple of field names")
         if "index" in values:
@@ -71,6 +76,14 @@ class NounOptions:
             if len(values["index"]) > INDEX_FIELDS_MAX:
                 raise DefinitionError(f"class {class_name}: index has {len(values['index'])} fields; at most {INDEX_FIELDS_MAX}")
         return cls(**values)
+
+
+def _check_ray_options(class_name: str, given: Any) -> None:
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise DefinitionError(f"class {class_name}: ray_options={given!r}; give a dict of options of a Ray actor, as {{'num_gpus': 1}}")
+    taken = sorted(RAY_OPTIONS_OF_THE_RUNTIME & set(given))
+    if taken:
+        raise DefinitionError(f"class {class_name}: ray_options may not set {', '.join(taken)}: the runtime does")
 
 
 def _seconds(class_name: str, option: str, value: Any) -> float:

@@ -64,9 +64,6 @@ class TransactionCalls(Protocol):
     def mark(self) -> Any:
         """Where an inner transaction begins."""
 
-    def undo(self, mark: Any) -> None:
-        """It is undone, with the calls made since."""
-
 
 class Ledger(Protocol):
     """The durable side of an entity: its calls, their journals, the outbox."""
@@ -90,6 +87,9 @@ class Ledger(Protocol):
     def rolled_back(self) -> None:
         """The transaction that was being put together is undone, with the messages in it."""
 
+    def rolled_back_to(self, calls: Any) -> None:
+        """An inner transaction is undone, with the calls made since `calls`."""
+
     def turn_ends(self, turn: Turn, ending: Ending, outcome: Any) -> tuple[Ending, Any]:
         """Add the turn's rows to the batch; what it returns is how the task is settled."""
 
@@ -101,6 +101,9 @@ class Ledger(Protocol):
 
     def fail_all(self, error: BaseException) -> None:
         """The activation broke: everyone waiting gets the error, every coroutine is dropped."""
+
+    def take_calls(self) -> list[IncomingCall]:
+        """The calls that are accepted and not answered; their runs have no callers from now on."""
 
     @property
     def waiting_bytes(self) -> int:

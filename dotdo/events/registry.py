@@ -105,4 +105,13 @@ def _receive(shipped: list[Handler]) -> None:
         _handlers.add(handler.pattern, handler)
 
 
+def _forget(name: str) -> None:
+    """A function is gone, or the class of a noun (`Noun.`) is replaced: what it declared no longer counts."""
+    for pattern in _handlers.patterns():
+        for handler in _handlers.registered(pattern):
+            if handler.name == name if not handler.noun else f"{handler.noun}." == name:
+                _handlers.discard(pattern, handler)
+
+
 catalog.ship_also("handlers", _ship, _receive)
+catalog.on_forgotten(_forget)

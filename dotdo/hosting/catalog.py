@@ -4,21 +4,23 @@ An importable noun travels by the name of its module. A noun of a script's `__ma
 one pickle of all its `__main__`'s nouns with the data classes and errors beside them, made by cloudpickle (this is its
 one home), kept in `<data>/nouns/` so that hosts find it again after a restart. The script is never run again.
 
-Redefinition from the same file replaces (notebooks do it all day); two files that define one noun are a conflict.
+Redefinition from the same file replaces (notebooks do it all day); two files that define one noun are a conflict. When a
+program ships changed code, each process that loads it has the new classes from then on, all of them or none; `on_replaced`
+tells whoever still holds an old one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 import json
 import os
 import sys
+import weakref
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cloudpickle
 import pydantic
@@ -26,6 +28,8 @@ import pydantic
 from dotdo import codec
 from dotdo.entity.noun import NounSpec
 from dotdo.errors import NounConflict, NounNotLoadable
+from dotdo.hosting import app_modules
+from dotdo.rpc import stub as stubs
 
 _MADE_HERE = ("_do_spec_", "_do_stub_class_")
 """What class creation adds; it is made anew where the class arrives."""
@@ -40,6 +44,39 @@ _seen_files: dict[str, float] = {}
 _loading_from: str | None = None
 _version = 0
 """Grows with every noun and function that is made known here."""
+_replaced: list[str] | None = None
+"""While code is loaded: the nouns that were replaced by it, told when all of it is there."""
+_fresh_functions: set[str] = set()
+_on_replaced: weakref.WeakSet[Listener] = weakref.WeakSet()
+_on_forgotten: list[Callable[[str], None]] = []
+
+
+class Listener(Protocol):
+    """Who holds classes of nouns."""
+
+    def replaced(self, noun: str) -> None:
+        """The noun has another class from now on. Called on the thread that loads or defines it."""
+
+
+def on_replaced(listener: Listener) -> None:
+    """Tell `listener`, as long as it lives, of nouns whose class is replaced."""
+    _on_replaced.add(listener)
+
+
+def on_forgotten(callback: Callable[[str], None]) -> None:
+    """Call with the name of each function, or noun (as `Noun.`), whose handlers are no longer what they were."""
+    _on_forgotten.append(callback)
+
+
+def _tell_replaced(noun: str) -> None:
+    if _replaced is not None:
+        _replaced.append(noun)
+        return
+    for listener in list(_on_replaced):
+        listener.replaced(noun)
+
+
+_is_importing = False
 
 
 def register(spec: NounSpec) -> None:
@@ -51,10 +88,7 @@ def register(spec: NounSpec) -> None:
             f"the noun {spec.noun} is defined in {known} and in {origin}: rename one, or give it another noun, "
             f"as in class {spec.cls.__name__}(DO, noun='Other{spec.noun}')"
         )
-    global _version
-    _version += 1
-    _specs[spec.noun] = spec
-    _origins[spec.noun] = origin
+    replace(spec, origin)
 
 
 def version() -> int:
@@ -76,8 +110,8 @@ def _main_origin() -> str:
 
 
 def is_loading() -> bool:
-    """True while shipped nouns are being rebuilt."""
-    return _loading_from is not None
+    """True while the code of programs is being loaded: shipped nouns are rebuilt, modules imported."""
+    return _loading_from is not None or _is_importing
 
 
 def register_function(name: str, fn: Callable[..., Any]) -> None:
@@ -85,6 +119,12 @@ def register_function(name: str, fn: Callable[..., Any]) -> None:
     global _version
     _version += 1
     _functions[name] = fn
+    _fresh_functions.add(name)
+
+
+def known_functions() -> dict[str, Callable[..., Any]]:
+    """Every function that hosts can find by its name."""
+    return dict(_functions)
 
 
 def forget_function(name: str) -> None:
@@ -147,17 +187,19 @@ def use_folder(folder: Path) -> None:
     _folder = folder
 
 
-def ship(folder: Path) -> None:
-    """Write what hosts need to find this process's nouns: module names, and one pickle for `__main__`."""
+def ship(folder: Path) -> bool:
+    """Write what hosts need to find this process's nouns: module names, and one pickle for `__main__`. True if it is new."""
     modules = sorted({s.cls.__module__ for s in _specs.values()} | {f.__module__ for f in _functions.values()} - {"__main__"})
     modules = [module for module in modules if module != "__main__"]
+    is_new = False
     if modules:
-        entry = json.dumps({"modules": modules, "path": [p or os.getcwd() for p in sys.path]}).encode()
-        _write(folder / f"{hashlib.blake2b(json.dumps(modules).encode(), digest_size=8).hexdigest()}.modules", entry)
+        content = {"modules": modules, "path": [p or os.getcwd() for p in sys.path], "sources": app_modules.sources(modules)}
+        name = hashlib.blake2b(json.dumps(modules).encode(), digest_size=8).hexdigest()
+        is_new = _write(folder / f"{name}.modules", json.dumps(content).encode())
     mine = [spec for spec in _specs.values() if spec.cls.__module__ == "__main__" and not hasattr(spec.cls, "_do_shipped_")]
     functions = {name: fn for name, fn in _functions.items() if fn.__module__ == "__main__" and name not in _shipped_functions}
     if not mine and not functions:
-        return
+        return is_new
     main = sys.modules["__main__"]
     types = [value for value in vars(main).values() if isinstance(value, type) and value.__module__ == "__main__" and _is_data(value)]
     origin = _main_origin()
@@ -177,29 +219,50 @@ def ship(folder: Path) -> None:
     finally:
         for (cls, name), value in made_here.items():
             setattr(cls, name, value)
-    _write(folder / f"{hashlib.blake2b(origin.encode(), digest_size=8).hexdigest()}.nouns", body)
+    return _write(folder / f"{hashlib.blake2b(origin.encode(), digest_size=8).hexdigest()}.nouns", body) or is_new
 
 
 def _is_data(cls: type) -> bool:
     return issubclass(cls, (pydantic.BaseModel, Enum, BaseException)) or dataclasses.is_dataclass(cls)
 
 
-def _write(file: Path, content: bytes) -> None:
+def _write(file: Path, content: bytes) -> bool:
     if file.exists() and file.read_bytes() == content:
-        return
+        return False
     draft = file.with_suffix(f".{os.getpid()}.new")
     with draft.open("wb") as out:
         out.write(content)
         out.flush()
         os.fsync(out.fileno())
     draft.rename(file)
+    return True
 
 
-def load_shipped() -> None:
-    """Load what is new in the data folder's `nouns`."""
-    if _folder is None:
-        return
-    for file in sorted(_folder.glob("*")):
+def load_shipped() -> list[str]:
+    """Load what is new in the data folder's `nouns`; the nouns that have another class now. Raises NounNotLoadable."""
+    global _replaced
+    if _folder is None or _replaced is not None:
+        return []
+    before = dict(_specs), dict(_origins), dict(_functions), dict(_seen_files)
+    _replaced = []
+    try:
+        _load_files(_folder)
+    except BaseException:
+        _replaced = None
+        for table, old in zip((_specs, _origins, _functions, _seen_files), before, strict=True):
+            table.clear()  # type: ignore[attr-defined]
+            table.update(old)  # type: ignore[attr-defined]
+        for noun, spec in _specs.items():
+            stubs.stub_classes[noun] = spec.cls._do_stub_class_  # type: ignore[attr-defined]
+        raise
+    nouns, _replaced = list(dict.fromkeys(_replaced)), None
+    for noun in nouns:
+        _tell_replaced(noun)
+    return nouns
+
+
+def _load_files(folder: Path) -> None:
+    for file in sorted(folder.glob("*")):
         changed = file.stat().st_mtime_ns
         if file.suffix not in (".nouns", ".modules") or _seen_files.get(file.name) == changed:
             continue
@@ -211,14 +274,20 @@ def load_shipped() -> None:
 
 
 def _import_modules(entry: dict[str, Any]) -> None:
-    for folder in entry["path"]:
-        if folder not in sys.path:
-            sys.path.append(folder)
-    for module in entry["modules"]:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            continue
+    global _is_importing
+    modules = entry["modules"]
+    _fresh_functions.clear()
+    _is_importing = True
+    try:
+        is_new = app_modules.load(modules, entry["path"])
+    finally:
+        _is_importing = False
+    if is_new:
+        reloaded = {module for module in entry.get("sources", {})}
+        for name in [name for name in _functions if name.partition(":")[0] in reloaded and name not in _fresh_functions]:
+            del _functions[name]
+            for forget_handlers in _on_forgotten:
+                forget_handlers(name)
 
 
 def _load_pickle(file: Path) -> None:
@@ -249,6 +318,13 @@ def _load_pickle(file: Path) -> None:
 
 
 def replace(spec: NounSpec, origin: str) -> None:
-    """A shipped noun arrived, complete: it takes the place of the one before."""
+    """A noun's class is complete: it takes the place of the one before."""
+    global _version
+    _version += 1
+    before = _specs.get(spec.noun)
     _specs[spec.noun] = spec
     _origins[spec.noun] = origin
+    if before is not None and before is not spec:
+        for forget_handlers in _on_forgotten:
+            forget_handlers(f"{spec.noun}.")
+        _tell_replaced(spec.noun)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from dotdo import codec
 from dotdo.durable import projection
 from dotdo.errors import DotdoError, StorageError
-from dotdo.hosting import catalog
-from dotdo.hosting.shards import shard_of
+from dotdo.hosting import catalog, control
 from dotdo.names import key_of, split_key
 from dotdo.storage import paths
 from dotdo.storage.entity_file import EntityFile
@@ -79,16 +78,17 @@ class Deletions:
     async def _delete(self, key: str, *, resumes: bool) -> bool:
         host = self._host
         noun, entity_id = split_key(key)
-        number = shard_of(key, host.folder.shards)
+        shards = host.shards
+        assert shards is not None, "the owner of a shard deletes its entities"
         await self._put_to_rest(key)
-        shard = host._shards[number]
-        file = EntityFile(paths.entity_path(shard.folder, noun, entity_id), epoch=shard.epoch, disk=host._disk)
+        folder, epoch = shards.place(key)
+        file = EntityFile(paths.entity_path(folder, noun, entity_id), epoch=epoch, disk=host.disk)
         was_there = file.exists()
         spec = catalog.find(noun)
         if was_there and spec is not None and spec.options.index and not await self._take_leave(key, file, resumes=resumes):
             return False
-        await host.loop.run_in_executor(host._workers, file.delete)
-        await host._indexes[number].remove(key)
+        await host.loop.run_in_executor(host.workers, file.delete)
+        await shards.index_of(key).remove(key)
         return was_there
 
     async def _take_leave(self, key: str, file: EntityFile, *, resumes: bool) -> bool:
@@ -99,9 +99,10 @@ class Deletions:
             return False
         try:
             await self._put_to_rest(key)
-            is_left = await host.loop.run_in_executor(host._workers, projection.is_left, file)
+            is_left = await host.loop.run_in_executor(host.workers, projection.is_left, file)
         except StorageError as error:
-            host._wake_at(key, host.clock.now() + projection.LEAVE_AGAIN_SECONDS)
+            assert host.shards is not None
+            host.shards.wakes.at(key, host.clock.now() + projection.LEAVE_AGAIN_SECONDS)
             raise StorageError(f"{key} cannot be deleted just now, and will be as soon as nothing of it runs: {error}") from error
         if not is_left:
             raise StorageError(f"{key} was changed while it was to be deleted, and lives on")
@@ -109,9 +110,9 @@ class Deletions:
 
     async def _put_to_rest(self, key: str) -> None:
         """Raises StorageError if the entity is busy."""
-        await self._host._hibernate_now(key)
-        if split_key(key) in self._host.activations:
+        host = self._host
+        await control.hibernate(host, key)
+        if split_key(key) in host.activations or (host.dedicated is not None and host.dedicated.is_awake(key)):
             raise StorageError(f"{key} is busy: it can be deleted when nothing of it runs")
-        timer = self._host._wakes.pop(key, None)
-        if timer is not None:
-            timer.cancel()
+        if host.shards is not None:
+            host.shards.wakes.forget(key)

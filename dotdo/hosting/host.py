@@ -1,15 +1,14 @@
-"""A host: many activations on one event loop, and the shards they come from.
+"""A host: many activations on one event loop, in the territory it owns.
 
-It gives each call to its entity, waking it if it sleeps, and puts idle entities to sleep. It owns its shards through their
-locks from `start` to `stop`; what its predecessor left behind (files with a -wal, sleepers that are due) it wakes and
-finishes without being asked. The same host runs under Ray and inside a program (`hosts=0`), on any loop it is given.
+It gives each call to its entity, waking it if it sleeps, and puts idle entities to sleep. What it owns it owns from `start`
+to `stop`: shards, or, if it is a dedicated host, one entity. What its predecessor left behind it wakes and finishes without
+being asked. The same host runs under Ray and inside a program (`hosts=0`), on any loop it is given.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,17 +21,22 @@ from dotdo.durable.ledger import Ledger
 from dotdo.entity import task as tasks
 from dotdo.entity.activation import Activation, State
 from dotdo.entity.ports import TurnSlot
-from dotdo.errors import DotdoError, NoSuchMember, Quarantined, StorageError
-from dotdo.hosting import catalog
+from dotdo.errors import DotdoError, Quarantined, StorageError
+from dotdo.hosting import catalog, control
 from dotdo.hosting.data_folder import DataFolder
+from dotdo.hosting.dedicated import DedicatedHosts, Launcher
 from dotdo.hosting.deletions import Deletions
+from dotdo.hosting.local_call import LocalCall
 from dotdo.hosting.memory import Memory
-from dotdo.hosting.shard_index import ShardIndex
-from dotdo.hosting.shards import Shard, shard_of
-from dotdo.names import check_id, key_of, split_key
+from dotdo.hosting.owned_shards import OwnedShards
+from dotdo.hosting.renewal import Renewal
+from dotdo.hosting.single_entity import SingleEntity
+from dotdo.hosting.territory import Territory
+from dotdo.names import CONTROL_NOUN, check_id, key_of, split_key
 from dotdo.rpc import frames
 from dotdo.rpc.client import Answer
-from dotdo.rpc.link import Link, Receiver, Router
+from dotdo.rpc.link import Receiver, Router
+from dotdo.rpc.links import Links
 from dotdo.rpc.node import IMPLICIT
 from dotdo.rpc.server import IncomingCall, ServerSession
 from dotdo.storage import paths
@@ -43,49 +47,10 @@ from dotdo.storage.sync_pool import SyncPool
 
 _log = logging.getLogger("dotdo.host")
 
-CONTROL_NOUN = "_host"
-WAKE_HORIZON_SECONDS = 3600.0
-WAKE_BATCH = 1000
 DEATHS_BEFORE_QUARANTINE = 3
 SUSPECT_WAITS_SECONDS = 2.0
 NESTED_CALLS_MAX = 8
 """A call between entities of one host runs within its caller's; a longer chain goes through the loop, not down the stack."""
-
-
-class LocalCall(IncomingCall):
-    """A call between two entities of one host: no frame, the same meaning."""
-
-    __slots__ = ("_receiver",)
-
-    def __init__(
-        self,
-        host: Host,
-        noun: str,
-        entity_id: str,
-        path: Sequence[Any],
-        payload: bytes | None,
-        flags: int,
-        call_id: str,
-        options: dict[str, Any],
-        receiver: Receiver,
-    ) -> None:
-        super().__init__(host, 0, noun, entity_id, path, payload, flags, call_id, options)
-        self._receiver = receiver
-
-    def resolve(self, blob: bytes) -> None:
-        self._receiver.replied(frames.ACK if self.is_oneway else frames.RESOLVE, blob)
-
-    def reject(self, blob: bytes) -> None:
-        self._receiver.replied(frames.ACK if self.is_oneway else frames.REJECT, blob)
-
-    def refuse(self, blob: bytes) -> None:
-        self._receiver.replied(frames.REJECT, blob)
-
-    def ack(self) -> None:
-        self._receiver.replied(frames.ACK, None)
-
-    def parked(self, execution_id: str) -> None:
-        self._receiver.replied(frames.PARKED, execution_id)
 
 
 class Host:
@@ -105,6 +70,8 @@ class Host:
         env: Any = None,
         disk: Disk = REAL,
         slot: TurnSlot | None = None,
+        entity: SingleEntity | None = None,
+        launcher: Launcher | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
@@ -128,22 +95,32 @@ class Host:
         self.sessions: set[Any] = set()
         self.turns_run = 0
         self._nested = 0
-        self._born = int(clock.now() * 1000)
+        self.started_at = clock.now()
+        self._born = int(self.started_at * 1000)
         self._calls_out = 0
         self._disk = disk
-        self._router = router
-        self._numbers = shards
-        self._shards: dict[int, Shard] = {}
-        self._indexes: dict[int, ShardIndex] = {}
+        self.router = router
         self._workers = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="dotdo-worker")
         self._worker_jobs = 0
-        self._links: dict[str, Link] = {}
+        self._links = Links(router, self.client_id, "host", loop)
         self._listeners: dict[str, dict[str, list[IncomingCall]]] = {}
-        self._wakes: dict[str, Any] = {}
-        self._wake_timer: Any = None
+        self.shards: OwnedShards | None = None
+        self.territory: Territory
+        if entity is None:
+            self.territory = self.shards = OwnedShards(
+                folder, shards, clock=clock, workers=self._workers, wake=self.wake, spawn=self.spawn
+            )  # fmt: skip
+        else:
+            self.territory = entity
+            entity.joins(self)
+        self.dedicated = DedicatedHosts(self, self.shards, launcher) if self.shards is not None and launcher is not None else None
+        self.on_leave: Callable[[], None] | None = None
+        self.on_ended: Callable[[Activation, BaseException | None], None] | None = None
         self._is_stopping = False
         self.slot: TurnSlot | None = slot
         self._evicting = False
+        self._renewal = Renewal(self)
+        catalog.on_replaced(self._renewal)
         self._memory = Memory(loop, self._workers)
         self._open_files: set[Activation] = set()
         self._closing = False
@@ -162,119 +139,90 @@ class Host:
         """
         self._factory_before = self.loop.get_task_factory()
         self.loop.set_task_factory(tasks.factory)  # type: ignore[arg-type]
-        taken: list[Shard] = []
         try:
-            for number in self._numbers:
-                shard = Shard(self.folder.shard_folder(number), number)
-                await self.loop.run_in_executor(self._workers, shard.acquire)
-                taken.append(shard)
-                self._shards[number] = shard
+            await self.territory.take()
         except BaseException:
-            for shard in taken:
-                shard.release()
-            self._shards.clear()
             self.loop.set_task_factory(self._factory_before)
             raise
-        for number, shard in self._shards.items():
-            index = ShardIndex(shard.folder / "index.sqlite")
-            await index.open()
-            self._indexes[number] = index
-            self.quarantine.update(await index.quarantined())
-        if dead_key:
-            await self._suspect(dead_key, deaths)
-        for shard in self._shards.values():
-            for noun, entity_id in await self.loop.run_in_executor(self._workers, shard.active_files):
-                self._wake(key_of(noun, entity_id))
-        await self._load_wakes()
-
-    async def _suspect(self, key: str, deaths: int) -> None:
-        """This entity held the loop when the last host died: it waits, so that its neighbours are served first."""
-        index = self._indexes.get(shard_of(key, self.folder.shards))
-        if index is None:
+        shards = self.shards
+        if shards is None:
+            self._deaths[dead_key] = deaths
             return
-        now = self.clock.now()
+        self.quarantine.update(await shards.quarantined())
+        if dead_key and shards.has(dead_key):
+            await self.suspect(dead_key, deaths)
+        if self.dedicated is not None:
+            self.dedicated.start()
+        await shards.wake_all()
+
+    async def suspect(self, key: str, deaths: int) -> None:
+        """This entity held the loop when the last host died: it waits, so that its neighbours are served first."""
         if deaths >= DEATHS_BEFORE_QUARANTINE:
-            reason = f"its host died {deaths} times in a row while it ran; look at it, then let it go with dotdo.release()"
-            await index.quarantine(key, now, reason)
-            self.quarantine[key] = reason
-            _log.error("%s is quarantined: %s", key, reason)
+            await self.keep_asleep(
+                key, f"its host died {deaths} times in a row while it ran; look at it, then let it go with dotdo.release()"
+            )
         else:
-            self.suspects[key] = now + SUSPECT_WAITS_SECONDS * deaths
+            self.suspects[key] = self.clock.now() + SUSPECT_WAITS_SECONDS * deaths
             self._deaths[key] = deaths
 
-    async def _load_wakes(self) -> None:
-        """Set timers for sleepers that are due soon; look again when the next batch is."""
-        now = self.clock.now()
-        horizon = now + WAKE_HORIZON_SECONDS
-        nexts = []
-        for index in self._indexes.values():
-            page = [("", -1.0)]
-            while page:
-                page = await index.due(horizon, WAKE_BATCH, (page[-1][1], page[-1][0]))
-                for key, due in page:
-                    self._wake_at(key, due)
-            following = await index.next_due_after(horizon)
-            if following is not None:
-                nexts.append(following)
-        if nexts and not self._is_stopping:
-            self._wake_timer = self.clock.call_at(min(nexts), lambda: self._spawn(self._load_wakes()))
+    async def keep_asleep(self, key: str, reason: str) -> None:
+        """Quarantine an entity until it is released."""
+        await self.territory.keep_asleep(key, reason)
+        self.quarantine[key] = reason
+        _log.error("%s is quarantined: %s", key, reason)
 
-    def _wake_at(self, key: str, due: float) -> None:
-        timer = self._wakes.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-
-        def wake() -> None:
-            self._wakes.pop(key, None)
-            self._wake(key)
-
-        self._wakes[key] = self.clock.call_at(due, wake)
-
-    def _wake(self, key: str) -> None:
+    def wake(self, key: str) -> None:
         """Activate an entity although nobody calls it."""
         if self._is_stopping:
             return
         noun, entity_id = split_key(key)
         until = self.suspects.get(key)
-        if until is not None and until > self.clock.now():
-            self._wake_at(key, until)
+        if until is not None and until > self.clock.now() and self.shards is not None:
+            self.shards.wakes.at(key, until)
             return
         if (noun, entity_id) in self.activations or key in self.quarantine or key in self.deletions:
             return
         try:
-            self._activate(noun, entity_id)
+            if self.dedicated is not None and self.dedicated.serves(noun):
+                self.dedicated.wake(key)
+            else:
+                self._activate(noun, entity_id)
         except DotdoError as error:
             _log.warning("%s could not be woken: %s", key, error)
 
-    def _spawn(self, coroutine: Any) -> None:
+    def spawn(self, coroutine: Any) -> None:
         task = self.loop.create_task(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    @property
+    def workers(self) -> ThreadPoolExecutor:
+        """Threads for jobs that block."""
+        return self._workers
+
+    @property
+    def disk(self) -> Disk:
+        """What files are made on."""
+        return self._disk
+
     async def stop(self) -> None:
         """Put every entity to sleep, as far as it lets itself be, and give the shards back."""
+        if self.dedicated is not None:
+            await self.dedicated.stop()
         self._is_stopping = True
-        if self._wake_timer is not None:
-            self._wake_timer.cancel()
-        for timer in self._wakes.values():
-            timer.cancel()
-        self._wakes.clear()
+        self.territory.stop()
         for activation in list(self.activations.values()):
             if activation.is_idle:
-                self._hibernate(activation)
+                self.hibernate(activation)
             elif activation.state not in (State.CLOSING, State.ENDED):
                 activation.leave()
         if self.activations:
             self._stopped = self.loop.create_future()
             await self._stopped
-        for link in self._links.values():
-            link.close()
+        self._links.close()
         for session in list(self.sessions):
             session.close()
-        for index in self._indexes.values():
-            await index.close()
-        for shard in self._shards.values():
-            shard.release()
+        await self.territory.give_back()
         self.sync_pool.close()
         self._workers.shutdown(wait=False)
         if self.loop.get_task_factory() is tasks.factory:
@@ -283,10 +231,7 @@ class Host:
     def die(self) -> None:
         """From now on nothing of this host runs or writes, as after a SIGKILL; `kill` cleans up behind it. For tests."""
         self._is_stopping = True
-        for timer in self._wakes.values():
-            timer.cancel()
-        if self._wake_timer is not None:
-            self._wake_timer.cancel()
+        self.territory.stop()
         for session in list(self.sessions):
             session.cut()
         for activation in list(self.activations.values()):
@@ -296,12 +241,10 @@ class Host:
     def kill(self) -> None:
         """Leave everything as a SIGKILL would: nothing is written any more, the locks go. For tests of crashes."""
         self.die()
-        for link in self._links.values():
-            link.close()
+        self._links.close()
         for session in list(self.sessions):
             session.close()
-        for shard in self._shards.values():
-            shard.release()
+        self.territory.drop()
         self.sync_pool.close()
         self._workers.shutdown(wait=True)
         for close in self._left_open:  # SQLite's locks must go, as they do with a process
@@ -311,8 +254,8 @@ class Host:
 
     async def close_indexes(self) -> None:
         """After `kill`: end the index connections of this process."""
-        for index in self._indexes.values():
-            await index.close()
+        assert self.shards is not None
+        await self.shards.close_indexes()
 
     def session(self) -> ServerSession:
         """The protocol for one incoming connection."""
@@ -330,7 +273,7 @@ class Host:
         if activation is not None:
             activation.deliver(call)
         elif call.noun == CONTROL_NOUN:
-            self._spawn(self._control(call))
+            self.spawn(control.answer(self, call))
         else:
             self._deliver_to_sleeper(call)
 
@@ -345,6 +288,11 @@ class Host:
             if until is not None and until > self.clock.now():
                 self.clock.call_at(until, lambda: self.deliver(call))
                 return
+            if self.dedicated is not None and self.dedicated.serves(call.noun):
+                if self._is_stopping or not self.territory.has(key):
+                    raise StorageError(f"{key} does not belong to host {self.host_id}: its shard is not owned here (any more)")
+                self.dedicated.deliver(call, key)
+                return
             activation = self._activate(call.noun, call.entity_id)
         except DotdoError as error:
             call.reject_error(error)
@@ -354,14 +302,13 @@ class Host:
     def _activate(self, noun: str, entity_id: str) -> Activation:
         spec = catalog.lookup(noun)
         key = key_of(noun, entity_id)
-        shard = self._shards.get(shard_of(key, self.folder.shards))
-        if shard is None or self._is_stopping:
-            raise StorageError(f"{key} does not belong to host {self.host_id}: its shard is not owned here (any more)")
-        timer = self._wakes.pop(key, None)
-        if timer is not None:
-            timer.cancel()
+        folder, epoch = self.territory.place(key)
+        if self._is_stopping:
+            raise StorageError(f"{key} cannot be woken: host {self.host_id} is stopping")
+        if self.shards is not None:
+            self.shards.wakes.forget(key)
         durability = spec.options.durability or self.settings.durability
-        file = EntityFile(paths.entity_path(shard.folder, noun, entity_id), epoch=shard.epoch, durability=durability, disk=self._disk)
+        file = EntityFile(paths.entity_path(folder, noun, entity_id), epoch=epoch, durability=durability, disk=self._disk)
         activation = Activation(self, spec, entity_id, file, lambda a: Ledger(a, self))
         self.activations[(noun, entity_id)] = activation
         self._by_gate[id(activation.gate)] = activation
@@ -383,7 +330,7 @@ class Host:
     ) -> None:
         """A call of an entity or an outbox: given to its entity here, or sent to the host that has it."""
         activation = self.activations.get((noun, entity_id))
-        if activation is not None or shard_of(key_of(noun, entity_id), self.folder.shards) in self._shards:
+        if activation is not None or self._is_here(noun, entity_id):
             call = LocalCall(self, noun, entity_id, path, payload, flags, call_id, options, receiver)
             if activation is None or self._nested >= NESTED_CALLS_MAX:
                 self.loop.call_soon(self.deliver, call)
@@ -394,11 +341,24 @@ class Host:
             finally:
                 self._nested -= 1
         else:
-            name = self._router.host_of(noun, entity_id)
-            link = self._links.get(name)
-            if link is None:
-                link = self._links[name] = Link(self._router, name, self.client_id, "host", self.loop)
+            link = self._links.to(noun, entity_id)
             link.send([frames.CALL, link.next_seq(), noun, entity_id, path, payload, flags, call_id, options], receiver)
+
+    def _is_here(self, noun: str, entity_id: str) -> bool:
+        if noun == CONTROL_NOUN:
+            return entity_id == self.host_id
+        return self.territory.has(key_of(noun, entity_id))
+
+    def barrier(self, session: ServerSession, noun: str, entity_id: str) -> None:
+        """Tell the client when all it sent to this entity through this host has arrived there."""
+        if self.dedicated is not None:
+            self.dedicated.barrier(session, noun, entity_id)
+        else:
+            session.reply([frames.PASSED, noun, entity_id])
+
+    async def ask(self, host: str, verb: str, *args: Any) -> Any:
+        """Ask a host something."""
+        return codec.decode(await self.call_out(CONTROL_NOUN, host, [verb], codec.encode([list(args), {}]), None))
 
     async def call_out(self, noun: str, entity_id: str, path: list[Any], payload: bytes | None, call_id: str | None) -> bytes:
         """Call any entity, here or on another host; its encoded value."""
@@ -481,21 +441,17 @@ class Host:
             activation.ledger.shelve_parked(now - timeout)
             self._arm_idle(activation, now)
         elif now - activation.used_at >= timeout:
-            self._hibernate(activation)
+            self.hibernate(activation)
         else:
             self._arm_idle(activation, activation.used_at)
 
-    def _hibernate(self, activation: Activation) -> None:
+    def hibernate(self, activation: Activation) -> None:
         if activation.idle_timer is not None:
             activation.idle_timer.cancel()
             activation.idle_timer = None
-        number = shard_of(activation.key, self.folder.shards)
-        index = self._indexes[number]
 
         def put(due: float | None, done: Callable[[], None]) -> None:
-            index.put(activation.key, activation.spec.noun, due, activation.file.size_bytes(), self.clock.now(), done)
-            if due is not None and not self._is_stopping:
-                self._wake_at(activation.key, due)
+            self.territory.put(activation.key, activation.spec.noun, due, activation.file.size_bytes(), done)
 
         activation.hibernate(put)
 
@@ -513,7 +469,7 @@ class Host:
                 return
             idle = sorted((a for a in self.activations.values() if a.is_idle), key=lambda a: a.used_at)
             for activation in idle[: over + room // 20]:
-                self._hibernate(activation)
+                self.hibernate(activation)
 
         self.loop.call_soon(evict)
 
@@ -551,7 +507,9 @@ class Host:
             self.deliver(call)
         if error is not None and not calls and not self._is_stopping and activation.file.exists():
             key = activation.key
-            self.clock.call_at(self.clock.now() + 1.0, lambda: self._wake(key))
+            self.clock.call_at(self.clock.now() + 1.0, lambda: self.wake(key))
+        if self.on_ended is not None:
+            self.on_ended(activation, error)
         activation.let_go()
         self._memory.give_back_soon()
         if not self.activations and self._stopped is not None and not self._stopped.done():
@@ -564,7 +522,24 @@ class Host:
         else:
             activation.abort_now(error)
 
-    # -- control ------------------------------------------------------------------------------------------------
+    async def answered(self) -> None:
+        """Wait until every control call is answered."""
+        while self._background:
+            await asyncio.wait(self._background)
+        await asyncio.sleep(0)
+
+    async def reload(self) -> list[str]:
+        """Load code that was shipped; the nouns that are new or have changed."""
+        nouns = catalog.load_shipped()
+        if self.dedicated is not None:
+            await self.dedicated.reload()
+        await self._renewal.settled()
+        return nouns
+
+    def call_threadsafe(self, callback: Callable[..., None], *args: Any) -> None:
+        """Call on this host's loop, from any thread."""
+        if not self._is_stopping:
+            self._threadsafe(callback, *args)
 
     @property
     def is_stopping(self) -> bool:
@@ -586,75 +561,11 @@ class Host:
         """True when the code of some entity waits for something the runtime knows nothing of."""
         return any(a.waits_outside for a in self.activations.values())
 
-    async def _control(self, call: IncomingCall) -> None:
-        verb = call.path[0] if call.path else None
-        handler = _CONTROLS.get(verb) if isinstance(verb, str) else None
-        try:
-            if handler is None:
-                raise NoSuchMember(f"a host has no control verb {verb!r}")
-            args, kwargs = codec.decode(call.payload) if call.payload is not None else ([], {})
-            call.resolve(codec.encode(await handler(self, *args, **kwargs)))
-        except Exception as error:  # whoever asked gets it
-            call.reject_error(error)
-
-    async def _status(self) -> dict[str, Any]:
-        import os
-
-        return {
-            "host": self.host_id, "pid": os.getpid(), "thread": threading.get_ident(), "active": len(self.activations),
-            "shards": sorted(self._shards), "turns": self.turns_run, "quarantined": sorted(self.quarantine),
-        }  # fmt: skip
-
-    async def _entities(self, noun: str | None, limit: int) -> list[dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
-        for index in self._indexes.values():
-            for key, size in await index.entities(noun, limit):
-                found[key] = {"key": key, "status": "hibernated", "size": size}
-        for (its_noun, _), activation in self.activations.items():
-            if noun is None or its_noun == noun:
-                found[activation.key] = {"key": activation.key, "status": "active", "size": activation.file.size_bytes()}
-        for key in self.quarantine:
-            if noun is None or split_key(key)[0] == noun:
-                found.setdefault(key, {"key": key, "size": 0})["status"] = "quarantined"
-        return [found[key] for key in sorted(found)[:limit]]
-
-    async def _hibernate_now(self, key: str) -> bool:
-        activation = self.activations.get(split_key(key))
-        if activation is None:
-            return False
-        for _ in range(1000):
-            if activation.is_idle:
-                break
-            if activation.state is State.ENDED:
-                return False
-            await asyncio.sleep(0.001)
-        if not activation.is_idle:
-            return False
-        self._hibernate(activation)
-        while activation.state is not State.ENDED:
-            await asyncio.sleep(0)
-        return True
-
     def delete_left(self, key: str) -> None:
-        if not self._is_stopping:
-            self._spawn(self.deletions.resume(key))
-
-    async def _delete(self, key: str) -> bool:
-        return await self.deletions.delete(key)
-
-    async def _release(self, key: str) -> bool:
-        was = self.quarantine.pop(key, None) is not None
-        self.suspects.pop(key, None)
-        await self._indexes[shard_of(key, self.folder.shards)].release(key)
-        if was:
-            self._wake(key)
-        return was
-
-    async def _reload(self) -> None:
-        catalog.load_shipped()
-
-
-_CONTROLS: dict[str, Callable[..., Any]] = {
-    "status": Host._status, "entities": Host._entities, "hibernate": Host._hibernate_now, "delete": Host._delete,
-    "release": Host._release, "reload": Host._reload,
-}  # fmt: skip
+        """Finish the deletion of an entity that was interrupted: its shard's owner does that."""
+        if self._is_stopping:
+            return
+        if self.shards is not None:
+            self.spawn(self.deletions.resume(key))
+        else:
+            self.territory.delete_left(key)

@@ -80,6 +80,9 @@ class LocalRouter:
     def host_names(self) -> list[str]:
         return [HOST_NAME]
 
+    def learn(self, host: str, address: list[Any]) -> None:
+        """There are no dedicated hosts here."""
+
     async def connect(self, host: str, protocol: Callable[[], Any]) -> asyncio.BaseTransport:
         target = self.host
         if target is None:

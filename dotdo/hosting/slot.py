@@ -10,6 +10,7 @@ entities are safe, as after any death, and the lock is what fences.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import os
@@ -25,10 +26,16 @@ DEATHS_WITHIN_SECONDS = 600.0
 DEATHS_KEPT = 20
 
 
+def slot_name(key: str) -> str:
+    """The file name of the slot of an entity's dedicated host."""
+    return f"{hashlib.blake2b(key.encode(), digest_size=10).hexdigest()}.slot"
+
+
 class Slot:
     """The slot of one host."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._deaths_path = path.with_suffix(".deaths")
         with path.open("a+b") as file:
             file.truncate(SLOT_BYTES)
@@ -87,6 +94,12 @@ class Slot:
     def clear(self) -> None:
         """The host ends in good order."""
         self._map[0] = 0
+
+    def remove(self) -> None:
+        """The host ends in good order, and none of its name will follow."""
+        self.clear()
+        self._path.unlink(missing_ok=True)
+        self._deaths_path.unlink(missing_ok=True)
 
 
 class Watchdog:

@@ -17,6 +17,7 @@ from dotdo.errors import CallTimeout, CodecError, DotdoError, RemoteError, mark_
 from dotdo.rpc import frames
 from dotdo.rpc.follow import fill_promises, follow
 from dotdo.rpc.link import Link, Router
+from dotdo.rpc.links import Links
 from dotdo.rpc.node import IMPLICIT, Node
 
 
@@ -29,12 +30,11 @@ class Client:
     """Records nodes, sends them, and gives their values."""
 
     def __init__(self, router: Router, loop: asyncio.AbstractEventLoop) -> None:
-        self._router = router
         self.loop = loop
         self._call_soon = loop.call_soon
         self._create_future = loop.create_future
         self.client_id = new_client_id()
-        self._links: dict[str, Link] = {}
+        self._links = Links(router, self.client_id, "client", loop)
         self._recorded: list[Node] = []
         self._is_scheduled = False
         self._waits_a_pass = False
@@ -143,7 +143,7 @@ class Client:
             flags |= frames.REPEAT
         base = node.base
         if base is None:
-            link = self.link(self._router.host_of(node.noun, node.entity_id))
+            link = self._links.to(node.noun, node.entity_id)
             link.post([frames.CALL, node.seq, node.noun, node.entity_id, node.path, node.payload, flags, explicit, extra], node)
             return link
         base_link = sent.get(base) if sent is not None else None
@@ -168,7 +168,7 @@ class Client:
 
     async def call_out(self, noun: str, entity_id: str, path: list[Any], payload: bytes | None, call_id: str | None) -> bytes:
         """One call that is not a user's node; its encoded value."""
-        link = self.link(self._router.host_of(noun, entity_id))
+        link = self._links.to(noun, entity_id)
         answer = Answer(self.loop)
         seq = self._next_seq
         self._next_seq += 1
@@ -177,13 +177,6 @@ class Client:
             call_id, flags, options = call_id.removeprefix(IMPLICIT), flags | frames.REPEAT, {"from": ["", ""]}
         link.send([frames.CALL, seq, noun, entity_id, path, payload, flags, call_id, options], answer)
         return await answer.future
-
-    def link(self, host: str) -> Link:
-        """The link to a host, made when first needed."""
-        link = self._links.get(host)
-        if link is None:
-            link = self._links[host] = Link(self._router, host, self.client_id, "client", self.loop)
-        return link
 
     # -- answers ------------------------------------------------------------------------------------------------
 
@@ -214,13 +207,14 @@ class Client:
         """Wait until everything recorded so far is sent and answered."""
         while self._recorded or self._is_scheduled:
             await asyncio.sleep(0)
-        for link in list(self._links.values()):
-            await link.drained()
+        while any(link.unanswered for link in self._links):
+            for link in self._links:
+                await link.drained()
 
     def unacknowledged(self) -> list[str]:
         """What was sent and not answered, as text."""
         texts = []
-        for link in self._links.values():
+        for link in self._links:
             for message in link.unanswered:
                 if message[0] == frames.CALL:
                     texts.append(f"{message[2]}({message[3]!r}).{'.'.join(str(p) for p in message[4])}")
@@ -228,9 +222,7 @@ class Client:
 
     def close(self) -> None:
         """Close every connection; whoever still waits gets HostLost."""
-        for link in self._links.values():
-            link.close()
-        self._links.clear()
+        self._links.close()
 
 
 class Answer:

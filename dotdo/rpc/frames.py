@@ -19,11 +19,13 @@ VERSION = 1
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 HELLO_BYTES_MAX = 4096
 
-HELLO, WELCOME, CALL, PIPE, PULL, RESOLVE, REJECT, PARKED, ACK, RELEASE, PING, PONG = range(12)
+HELLO, WELCOME, CALL, PIPE, PULL, RESOLVE, REJECT, PARKED, ACK, RELEASE, PING, PONG, MOVED, BARRIER, PASSED, REFUSED = range(16)
 
 # CALL  [2, seq, noun, id, path, payload | None, flags, call id | None, options | None]
 # PIPE  [3, seq, base seq, path, payload | None, flags, call id | None, options | None]; the base is in the same frame
 # RESOLVE [5, seq, blob]  REJECT [6, seq, blob]  PARKED [7, seq, execution id]  ACK [8, seq]  RELEASE [9, low water]
+# MOVED [12, noun, id, host, address]: this entity lives in a host of its own, there  BARRIER [13, noun, id]: I send there from now on
+# PASSED [14, noun, id]: all you sent through me is there  REFUSED [15, code, text]: the last message of a connection that is closed
 
 WANTED = 1
 """Somebody awaits the answer."""

@@ -2,18 +2,22 @@
 
 What is sent in one loop tick leaves in one frame. When the connection breaks, the link connects again and sends what is
 unanswered once more, marked as a repeat: the callee answers it from its record, re-attaches it to the call that still
-runs, or runs it if it never arrived. Callers see a late answer, not an error.
+runs, or runs it if it never arrived. Callers see a late answer, not an error. A chain waits for the answer of its base; the
+base is kept for as long, for it must stand in the same frame when the chain is sent again.
+
+A link to a dedicated host (`links`) does not connect again: when it breaks, its calls go to the entity's owner.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from dotdo import codec
-from dotdo.errors import DotdoError, HostLost
+from dotdo.errors import DotdoError, HostLost, NotAllowed
 from dotdo.rpc import frames
 from dotdo.rpc.polling import BusyPolling
 from dotdo.rpc.stats import COUNTERS
@@ -25,6 +29,7 @@ CONNECT_RETRY_SECONDS_MAX = 0.5
 GIVE_UP_SECONDS = 120.0
 REFUSED_AGAIN_SECONDS = 0.25
 
+_WITH_ANSWER = frozenset({frames.CALL, frames.PIPE})
 _ANSWERS = frozenset({frames.RESOLVE, frames.REJECT, frames.ACK})
 
 
@@ -46,11 +51,61 @@ class Router(Protocol):
     async def connect(self, host: str, protocol: Callable[[], asyncio.BaseProtocol]) -> asyncio.BaseTransport:
         """A connection to a host; raises OSError while there is none."""
 
+    def host_names(self) -> list[str]:
+        """The hosts that own shards."""
+
+    def learn(self, host: str, address: list[Any]) -> None:
+        """Where a dedicated host listens, as its owner says."""
+
+
+class Switchboard(Protocol):
+    """Who keeps the links of one caller: see `links`."""
+
+    def moved(self, owner: Link, noun: str, entity_id: str, host: str, address: list[Any], /) -> None:
+        """The owner says that the entity has a host of its own, and where."""
+
+    def passed(self, noun: str, entity_id: str, /) -> None:
+        """The owner says that all before has arrived there."""
+
+    def owner_lost(self, owner: Link, /) -> None:
+        """The connection to an owner broke."""
+
+    def gone(self, link: Link, /) -> None:
+        """A dedicated host cannot be reached."""
+
+
+class _Answered:
+    """Stands for a base whose answer is here, while chains on it wait for theirs."""
+
+    def replied(self, kind: int, value: Any) -> None:
+        """It is answered once more, after it was sent again for its chains' sake."""
+
+
+_ANSWERED = _Answered()
+
 
 class Link(asyncio.Protocol):
     """The client's end of a channel."""
 
-    def __init__(self, router: Router, host: str, client_id: str, kind: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        router: Router,
+        host: str,
+        client_id: str,
+        kind: str,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        links: Switchboard | None = None,
+        owner: Link | None = None,
+        entity: tuple[str, str] | None = None,
+    ) -> None:
+        self.owner = owner
+        self.entity = entity
+        self.is_held = owner is not None
+        self._links = links
+        self._bases: dict[int, int] = {}
+        self._parked: set[int] = set()
+        self._barriers: deque[Callable[[], None]] = deque()
         self._router = router
         self._host = host
         self._client_id = client_id
@@ -81,7 +136,21 @@ class Link(asyncio.Protocol):
         """`send`, for a caller that calls `flush` itself."""
         self._pending[message[1]] = (message, receiver)
         self._outgoing.append(message)
+        if message[0] == frames.PIPE:
+            self._bases[message[2]] = self._bases.get(message[2], 0) + 1
         COUNTERS.calls += 1
+
+    def say(self, message: list[Any]) -> None:
+        """Send a message that has no answer of its own, behind everything sent so far."""
+        self._outgoing.append(message)
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def barrier(self, passed: Callable[[], None]) -> None:
+        """Call back when everything sent so far has arrived, or the connection has broken."""
+        self._barriers.append(passed)
+        self.say([frames.PING])
 
     def next_seq(self) -> int:
         """A number for a message of a caller that has no numbers of its own."""
@@ -100,10 +169,13 @@ class Link(asyncio.Protocol):
             return
         transport = self._transport
         if transport is None:
-            self._connect()
+            if not self.is_held:
+                self._connect()
             return
         outgoing, self._outgoing = self._outgoing, []
         low = next(iter(self._pending), 0)
+        if self.owner is not None:  # the same entity's calls may still be on their way through its owner
+            low = min(low, next(iter(self.owner._pending), low))
         if low > self._low_water:
             self._low_water = low
             outgoing.insert(0, [frames.RELEASE, low])
@@ -120,6 +192,24 @@ class Link(asyncio.Protocol):
     def unanswered(self) -> list[list[Any]]:
         """Messages without an answer."""
         return [message for message, _ in self._pending.values()]
+
+    def release(self) -> None:
+        """Nothing that was sent another way can be overtaken any more."""
+        self.is_held = False
+        self.flush()
+
+    def hand_over(self) -> list[tuple[list[Any], Receiver]]:
+        """What is unanswered, to be sent another way; marked as repeats, if it was sent. A parked callee answers by itself."""
+        fresh = {id(message) for message in self._outgoing}
+        pending, self._pending, self._outgoing = self._pending, {}, []
+        taken = []
+        for seq, (message, receiver) in pending.items():
+            if seq in self._parked:
+                continue
+            if id(message) not in fresh:
+                message[6 if message[0] == frames.CALL else 5] |= frames.REPEAT
+            taken.append((message, receiver))
+        return taken
 
     async def drained(self) -> None:
         """Wait until every message has its answer."""
@@ -159,15 +249,18 @@ class Link(asyncio.Protocol):
             while not self._is_closed:
                 try:
                     await self._router.connect(self._host, lambda: self)
-                except OSError as error:
+                except (OSError, DotdoError) as error:
+                    if self.entity is not None and self._links is not None:
+                        self._links.gone(self)
+                        return
+                    if isinstance(error, DotdoError):
+                        self._fail(error)
+                        return
                     if self._loop.time() > deadline:
                         self._fail(HostLost(f"host {self._host} could not be reached for {GIVE_UP_SECONDS:.0f} s: {error}"))
                         return
                     await asyncio.sleep(delay)
                     delay = min(delay * 1.5, CONNECT_RETRY_SECONDS_MAX)
-                except DotdoError as error:
-                    self._fail(error)
-                    return
                 else:
                     return
         finally:
@@ -182,18 +275,34 @@ class Link(asyncio.Protocol):
         hello = frames.encode([[frames.HELLO, frames.VERSION, self._router.token, self._client_id, self._kind]])
         transport.write(hello)
         fresh = {id(message) for message in self._outgoing}
+        said = [message for message in self._outgoing if message[0] not in _WITH_ANSWER]
         self._outgoing = []
         again = []
         for message, _ in self._pending.values():
             if id(message) not in fresh:
                 message[6 if message[0] == frames.CALL else 5] |= frames.REPEAT
             again.append(message)
+        again += said
         if again:
             self._write(again)
 
     def connection_lost(self, _error: BaseException | None) -> None:
         self._transport = None
-        if not self._is_closed and self._pending:
+        barriers, self._barriers = self._barriers, deque()
+        self._go_on()
+        for passed in barriers:
+            passed()
+
+    def _go_on(self) -> None:
+        """The connection is lost: what is unanswered goes another way, or the same way again."""
+        if self._is_closed:
+            return
+        if self._links is not None:
+            if self.entity is not None:
+                self._links.gone(self)
+                return
+            self._links.owner_lost(self)
+        if self._pending:
             self._connect()
 
     def close(self) -> None:
@@ -207,6 +316,7 @@ class Link(asyncio.Protocol):
     def _fail(self, error: DotdoError) -> None:
         pending, self._pending = self._pending, {}
         self._outgoing = []
+        self._bases.clear()
         blob = codec.encode(error)
         for _, receiver in pending.values():
             receiver.replied(frames.REJECT, blob)
@@ -243,12 +353,55 @@ class Link(asyncio.Protocol):
                     raise frames.FrameError("an answer holds no value")  # before its call is forgotten
                 if kind == frames.REJECT and self._goes_again(message[1]):
                     continue
-                entry = pending.pop(message[1], None)
+                entry = pending.pop(message[1], None) if not self._bases else self._answered(message[1])
                 if entry is not None:
                     entry[1].replied(kind, message[2] if len(message) > 2 else None)
             elif kind == frames.PARKED:
                 entry = pending.get(message[1])
                 if entry is not None:
+                    if self.entity is not None:
+                        self._parked.add(message[1])
                     entry[1].replied(kind, message[2])
             elif kind == frames.PING:
                 self._write([[frames.PONG]])
+            else:
+                self._said(kind, message)
+
+    def _answered(self, seq: int) -> tuple[list[Any], Receiver] | None:
+        """Take what waits for this answer; a base stays as long as a chain on it waits."""
+        entry = self._pending.get(seq)
+        if entry is None:
+            return None
+        if seq in self._bases:
+            self._pending[seq] = (entry[0], _ANSWERED)
+        else:
+            self._leave(seq, entry[0])
+        return entry
+
+    def _leave(self, seq: int, message: list[Any]) -> None:
+        self._pending.pop(seq, None)
+        while message[0] == frames.PIPE:
+            base = message[2]
+            left = self._bases.get(base, 1) - 1
+            if left:
+                self._bases[base] = left
+                return
+            self._bases.pop(base, None)
+            entry = self._pending.get(base)
+            if entry is None or entry[1] is not _ANSWERED:
+                return
+            del self._pending[base]
+            message = entry[0]
+
+    def _said(self, kind: int, message: list[Any]) -> None:
+        """What a host says of itself."""
+        if kind == frames.PONG and self._barriers:
+            self._barriers.popleft()()
+        elif kind == frames.MOVED and self._links is not None:
+            self._links.moved(self, *message[1:])
+        elif kind == frames.PASSED and self._links is not None:
+            self._links.passed(message[1], message[2])
+        elif kind == frames.REFUSED:
+            _log.warning("host %s refused the connection: %s", self._host, message[2])
+            if message[1] == NotAllowed.code:
+                self._fail(NotAllowed(f"host {self._host} refused the connection: {message[2]}"))

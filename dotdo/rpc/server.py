@@ -14,7 +14,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from dotdo import codec
-from dotdo.errors import CodecError, HostLost, NounNotLoadable, OutOfOrder, Overloaded, Quarantined, RemoteError, StorageError
+from dotdo.errors import (
+    CodecError,
+    DotdoError,
+    HostLost,
+    NotAllowed,
+    NounNotLoadable,
+    OutOfOrder,
+    Overloaded,
+    Quarantined,
+    RemoteError,
+    StorageError,
+)
 from dotdo.rpc import follow, frames
 from dotdo.rpc.polling import BusyPolling
 
@@ -157,6 +168,9 @@ class CallTarget(Protocol):
     def deliver(self, call: IncomingCall) -> None:
         """Give a call to its entity."""
 
+    def barrier(self, session: ServerSession, noun: str, entity_id: str) -> None:
+        """The client sends straight to the entity's own host once all it sent through this one has arrived there."""
+
     async def call_out(self, noun: str, entity_id: str, path: list[Any], payload: bytes | None, call_id: str | None) -> bytes:
         """Call any entity, here or on another host."""
 
@@ -174,6 +188,7 @@ class ServerSession(asyncio.Protocol):
         self._is_scheduled = False
         self._is_reading = False
         self._is_known = False
+        self._is_refused = False
         self._sessions = sessions
         self._tasks: set[asyncio.Task[None]] = set()
         self._polling = BusyPolling(loop)
@@ -206,18 +221,27 @@ class ServerSession(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._polling.received()
+        if self._is_refused:
+            return
         self._is_reading = True
         try:
             for messages in self._parser.feed(data):
                 self._frame(messages)
         except Exception as error:  # hostile bytes end their own connection, typed in the log, nothing else
-            _log.warning("a connection was closed: %s: %s", type(error).__name__, error)
-            if self._transport is not None:
-                self._transport.abort()
+            self._refuse(error)
         finally:
             self._is_reading = False
         if self._replies:
             self._flush()
+
+    def _refuse(self, error: Exception) -> None:
+        """The last word on this connection: why it is closed, for whoever can read it."""
+        _log.warning("a connection was closed: %s: %s", type(error).__name__, error)
+        self._is_refused = True
+        if self._transport is not None:
+            code, text = (error.code, str(error)) if isinstance(error, DotdoError) else (frames.FrameError.code, "a message is malformed")
+            self._transport.write(frames.encode([[frames.REFUSED, code, text]]))
+            self._transport.close()
 
     def _frame(self, messages: list[list[Any]]) -> None:
         if not self._is_known:
@@ -247,6 +271,8 @@ class ServerSession(asyncio.Protocol):
                 self.low_water = max(self.low_water, int(message[1]))
             elif kind == frames.PING:
                 self.reply([frames.PONG])
+            elif kind == frames.BARRIER:
+                self._target.barrier(self, str(message[1]), str(message[2]))
             elif kind != frames.PONG:
                 raise frames.FrameError(f"unknown message type {kind}")
 
@@ -255,7 +281,7 @@ class ServerSession(asyncio.Protocol):
         if len(hello) != 5 or hello[0] != frames.HELLO or hello[1] != frames.VERSION:
             raise frames.FrameError("the first message is not a greeting of this version")
         if not isinstance(hello[2], str) or not hmac.compare_digest(hello[2].encode(), self._token.encode()):
-            raise frames.FrameError("the token is wrong")
+            raise NotAllowed("the token is wrong: only who can reach the Ray cluster learns it")
         if not isinstance(hello[3], str) or not 1 <= len(hello[3]) <= 100:
             raise frames.FrameError("the client has no id")
         self.client_id = hello[3]

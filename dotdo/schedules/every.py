@@ -18,6 +18,7 @@ from datetime import time, timedelta, tzinfo
 from typing import Any, Protocol
 
 from dotdo.errors import DefinitionError
+from dotdo.rpc.promise import Promise
 from dotdo.schedules import phrases
 from dotdo.schedules.days import ordinal
 from dotdo.schedules.policies import CatchUp, Overlap, check_catch_up, check_overlap
@@ -197,10 +198,12 @@ def make_schedule(register: Register, *, default_timezone: str | tzinfo = "UTC")
 def name_of(handler: Any, schedule: Schedule) -> str:
     """How a schedule is called that got no name: as its handler is.
 
-    A lambda has no name of its own, and several of them may stand in one method; its name is the schedule's too.
+    The method of one entity is named with that. A lambda has no name of its own, and several of them may stand in one method; its name is the schedule's too.
     """
     while isinstance(handler, functools.partial):
         handler = handler.func
+    if isinstance(handler, Promise):
+        return f"{handler._do_name_} of {handler._do_target[1]}"
     name = getattr(handler, "__qualname__", None) or getattr(handler, "name", None)
     if not isinstance(name, str) or not name:
         raise DefinitionError(f"{handler!r} has no name: give the schedule one, as name='daily-report'")

@@ -1,12 +1,52 @@
-"""The pytest plugin: the fixtures `dotdo_runtime` (real clock) and `dotdo_virtual` (virtual clock)."""
+"""The pytest plugin: the fixtures `dotdo_runtime` (real clock) and `dotdo_virtual` (virtual clock).
+
+Each test module is an application of its own: the schedules that other test modules declare do not run in its runtimes, nor
+do those that an earlier test has declared while it ran.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
+from dotdo.schedules import registry
 from dotdo.testing.runtime import Runtime, runtime
+
+_test_modules: set[str] = set()
+_known: pytest.StashKey[set[str]] = pytest.StashKey()
+_imported: pytest.StashKey[set[str]] = pytest.StashKey()
+
+
+def _module_of(item: pytest.Item) -> str:
+    return str(getattr(getattr(item, "module", None), "__name__", ""))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which modules are tests, those left out included."""
+    _test_modules.update(_module_of(item) for item in items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Hide the schedules of the other test modules."""
+    registry.hide_modules(_test_modules - {_module_of(item)})
+    item.stash[_known] = registry.known_ids()
+    item.stash[_imported] = set(sys.modules)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Forget what the test declared; a module that was first imported meanwhile will not declare again, so it keeps its own."""
+    if _known not in item.stash:
+        return
+    before, imported_before = item.stash[_known], item.stash[_imported]
+    imported = {module for module in sys.modules if module not in imported_before}
+    for schedule_id in [one for one in registry.known_ids() if one not in before]:
+        if registry.module_of(schedule_id) not in imported:
+            registry.forget(schedule_id)
 
 
 @pytest_asyncio.fixture

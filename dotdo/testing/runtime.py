@@ -14,12 +14,13 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from dotdo import application, durations
-from dotdo.clock import Clock, SystemClock, VirtualClock
+from dotdo.clock import Clock, SystemClock, VirtualClock, to_datetime
 from dotdo.config import Settings
 from dotdo.documents.database import db
 from dotdo.durable import handle
@@ -30,6 +31,7 @@ from dotdo.hosting.host import Host
 from dotdo.hosting.local import LocalRouter
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import Client
+from dotdo.schedules import registry as schedules
 from dotdo.storage.disk import REAL, Disk
 from dotdo.testing import seeding
 from dotdo.workflows.functions import WorkflowFunction
@@ -74,9 +76,12 @@ class Runtime:
         self.client.on_waiting = self._watch
         self.client.call_later = lambda seconds, expire: self.clock.call_at(self.clock.now() + seconds, expire)
         self._before = callers._default
-        callers.set_default(lambda: self.client)
         self._operator = Client(self.router, loop)
         self._replaced = application.substitute(self)
+        callers.set_default(lambda: self._operator)  # time stands still until the schedules are known
+        if schedules.declared():
+            await schedules.announce()
+        callers.set_default(lambda: self.client)
         return self
 
     def caller(self) -> callers.Caller:
@@ -86,6 +91,9 @@ class Runtime:
     async def flush(self) -> None:
         """Wait until every call of the test so far is answered."""
         await self.client.flush()
+
+    def ship(self) -> None:
+        """Entities run in this process, which knows its own code."""
 
     def close(self) -> None:
         """`dotdo.shutdown()` in a test: the runtime goes on until its block ends."""
@@ -157,6 +165,10 @@ class Runtime:
         due = self.clock.next_due()
         if due is not None:
             self.clock.advance_to(due)
+
+    def now(self) -> datetime:
+        """The time by the runtime's clock."""
+        return to_datetime(self.clock.now())
 
     async def advance(self, duration: durations.Duration) -> None:
         """Move the virtual clock on, firing everything due in order and letting it run to rest."""

@@ -8,6 +8,7 @@ import pytest
 
 import dotdo
 from dotdo import DO, DefinitionError, InsideTransaction, NoSuchMember, Overloaded, WouldDeadlock
+from dotdo.hosting import control
 from dotdo.testing import runtime
 
 
@@ -205,7 +206,7 @@ async def test_an_idle_entity_sleeps_on_disk_and_wakes_when_called(virtual):
 
 
 async def _entities(rt):
-    return await rt.host._entities(None, 10)
+    return await control.entities(rt.host, None, 10)
 
 
 async def test_setup_runs_on_every_wake_up_and_holds_calls_back(virtual):

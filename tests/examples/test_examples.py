@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import dotdo
-from examples import approval_by_callback, pipelining, quickstart, survives_a_kill, trip_booking
+from examples import approval_by_callback, pipelining, quickstart, schedules, survives_a_kill, trip_booking
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,3 +95,19 @@ def test_the_program_that_kills_itself_ships_in_its_second_life():
     found = re.fullmatch(r"the first life ended by signal 9\npaid by process (\d+), shipped by process (\d+)\n", survives_a_kill.main())
     assert found is not None
     assert found[1] != found[2]
+
+
+@pytest.mark.feature(93, 94, 95, 98, 101, 102, 106, 434, 438)
+async def test_a_week_of_a_shop_by_the_clock(capsys):
+    await schedules.run()
+    assert capsys.readouterr().out.splitlines() == [
+        "Tue 14 23:13  to ann: did you forget something?",
+        "Tue 14 23:43  to bob: did you forget something?",
+        "Wed 15 17:00  daily report: 1 sold",
+        "Wed 15 22:13  to ann: it is still here",
+        "Thu 16 17:00  daily report: 0 sold",
+        "Fri 17 22:13  a letter to ann",
+        "Mon 20 09:00  weekly report: the shelves were checked 171 times",
+        "clean_up: on the first Saturday of every month at 12:00; ran 0 times; next: Sat 02 December",
+        "daily-report: at 18:00 every day in Europe/Paris (cron 0 18 * * *); ran 2 times; next: paused",
+    ]

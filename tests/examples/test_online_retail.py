@@ -1,5 +1,7 @@
 """The demo, in process on a made-up file, and its reading of the columns."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,19 @@ async def test_orders_are_processed_cancelled_and_refused(rt):
     assert await Inventory("p").on_hand == 10
     with pytest.raises(OrderRefused, match="price 0"):
         await Order("3").process(OrderIn(customer="c", lines=[Line(product="p", quantity=1, price=Decimal(0))]))
+
+
+@pytest.mark.ray
+def test_the_demo_reconciles_with_a_host_killed_halfway_and_a_second_run_changes_nothing(tmp_path):
+    """The whole program, twice on one data folder; with the real file where there is one."""
+    orders = ["--orders", str(REAL)] if REAL.exists() else []
+    reports = []
+    for _ in range(2):
+        command = [sys.executable, "-m", "examples.online_retail", *orders, "--data", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        reports.append(done.stdout)
+    completed = [next(line for line in report.splitlines() if "orders completed" in line).split("│")[2].strip() for report in reports]
+    assert completed[0] == completed[1] == ("61" if REAL.exists() else "36")
+    assert "nothing is done again" in reports[1]
+    assert "nothing is done again" not in reports[0]
