@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import calls, documents, events, floor, life, plain_ray, recovery, table, writes
+from benchmarks import calls, declared, documents, events, floor, life, plain_ray, recovery, table, writes
 from benchmarks.rows import Row, Sheet
 from benchmarks.setting import Setting, start_ray
 
@@ -32,6 +32,7 @@ MEASUREMENTS: dict[str, Callable[[Setting, Sheet], Iterator[Row]]] = {
     "wake": lambda setting, _: writes.wake(setting),
     "increments": lambda setting, _: writes.increments(setting),
     "steps": lambda setting, _: writes.steps(setting),
+    "declared": lambda setting, _: declared.runs(setting),
     "events": lambda setting, _: events.delivery(setting),
     "timers": lambda setting, _: events.timers(setting),
     "documents": lambda setting, _: documents.collection(setting),

@@ -36,6 +36,7 @@ from dotdo.errors import (
     CascadeError,
     CircuitOpen,
     CodecError,
+    ConditionError,
     DataFolderInUse,
     DataFolderMissing,
     DefinitionError,
@@ -43,6 +44,7 @@ from dotdo.errors import (
     DocumentExists,
     DotdoError,
     ExecutionCancelled,
+    ExecutionNotFound,
     FieldNotSet,
     FieldTooLarge,
     GuardFailed,
@@ -107,6 +109,9 @@ from dotdo.schedules.registry import every, schedule, schedule_at
 from dotdo.schedules.scheduled import Scheduled
 from dotdo.workflows.children import start_child
 from dotdo.workflows.debounce import debounce
+from dotdo.workflows.declared import Workflow
+from dotdo.workflows.definition import HistoryEntry, StepResult, Trigger, WorkflowDefinition, WorkflowExecution, WorkflowStep
+from dotdo.workflows.expressions import Expr
 from dotdo.workflows.functions import workflow
 from dotdo.workflows.progress import progress
 
@@ -127,6 +132,7 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpen",
     "CodecError",
+    "ConditionError",
     "DataFolderInUse",
     "DataFolderMissing",
     "DeadLetter",
@@ -138,9 +144,12 @@ __all__ = [
     "Execution",
     "ExecutionCancelled",
     "ExecutionInfo",
+    "ExecutionNotFound",
+    "Expr",
     "FieldNotSet",
     "FieldTooLarge",
     "GuardFailed",
+    "HistoryEntry",
     "HumanTask",
     "IdError",
     "InsideTransaction",
@@ -173,15 +182,21 @@ __all__ = [
     "RetryPolicy",
     "ScheduleInfo",
     "Scheduled",
+    "StepResult",
     "StepTimeout",
     "StorageError",
     "Subscription",
     "TaskCancelled",
     "Tiered",
+    "Trigger",
     "UseTheEntity",
     "WaitTimeout",
+    "Workflow",
     "WorkflowConflict",
+    "WorkflowDefinition",
+    "WorkflowExecution",
     "WorkflowNotFound",
+    "WorkflowStep",
     "WouldDeadlock",
     "ai",
     "approvals",

@@ -17,8 +17,8 @@
         ModelUnavailable                        no language model can be asked
       BadAnswer                                 a language model's answer does not fit
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
-      WorkflowNotFound, WorkflowConflict (also DefinitionError)
-      DefinitionError, InvalidTransition, GuardFailed, CallIdConflict
+      WorkflowNotFound, ExecutionNotFound, WorkflowConflict (also DefinitionError)
+      DefinitionError, ConditionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
       DocumentError (also ValueError), DocumentExists, NoSuchDocument (also LookupError), QueryError (also ValueError), UseTheEntity
       IdError, BadDuration (both also ValueError)
@@ -234,12 +234,37 @@ class DefinitionError(DotdoError):
     """A class, a definition or an argument of the runtime is wrong."""
 
 
+class ConditionError(DotdoError):
+    """A condition cannot be read, or not be evaluated; `position` is the character of it where that shows, if it is known."""
+
+    position: int | None = None
+
+    @classmethod
+    def at(cls, text: str, position: int, message: str) -> ConditionError:
+        """The error, with the place in the text shown."""
+        error = cls(f"{message} (at character {position + 1} of {_shown(text, position)})")
+        error.position = position
+        return error
+
+
+def _shown(text: str, position: int) -> str:
+    """The condition, or the part around the position if it is long."""
+    if len(text) <= 120:
+        return repr(text)
+    start = max(position - 50, 0)
+    return repr(f"{'...' if start else ''}{text[start : position + 50]}...")
+
+
 class WorkflowNotFound(DotdoError, LookupError):
     """No workflow of this name is known here."""
 
 
 class WorkflowConflict(DefinitionError):
     """Two functions are registered as one workflow."""
+
+
+class ExecutionNotFound(DotdoError, LookupError):
+    """There is no execution of this id (any more)."""
 
 
 class InvalidTransition(DotdoError):

@@ -199,10 +199,13 @@ class EntityCaller:
         """The turn that made these calls is committed: they go once the commit is safe."""
         gate = self.activation.gate
         if gate.is_open:
-            for node in nodes:
-                self.send(node)
+            self._send_all(nodes)
         else:
-            gate.when_safe(lambda error: None if error else self.send_when_safe(nodes))
+            gate.when_safe(lambda error: None if error else self._send_all(nodes))  # later commits are not theirs to wait for
+
+    def _send_all(self, nodes: list[Node]) -> None:
+        for node in nodes:
+            self.send(node)
 
     def send(self, node: Node) -> None:
         """Send one call now; its answer is kept for whoever awaits it."""

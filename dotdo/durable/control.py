@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _KIND_NAMES = {
     Kind.TURN: "write", Kind.STEP: "step", Kind.ATTEMPT: "attempt", Kind.WAIT: "wait", Kind.FAILED: "failed",
     Kind.CANCEL: "cancel", Kind.SIGNAL: "signal", Kind.EVENT: "event", Kind.NOTE: "note", Kind.PATCH: "patch",
+    Kind.PAUSED: "pause", Kind.RESUMED: "resume",
+    Kind.RETRIED: "retry", Kind.SET_ASIDE: "attempt",
 }  # fmt: skip
 
 
@@ -130,7 +132,7 @@ def _entry(entry: Row) -> dict[str, Any]:
     data["key"] = entry.key
     if entry.body is not None:
         data["body"] = entry.body
-    if entry.kind in (Kind.STEP, Kind.ATTEMPT):
+    if entry.kind in (Kind.STEP, Kind.ATTEMPT, Kind.SET_ASIDE):
         data["attempt"] = entry.attempt or 1
         data["ok"] = bool(entry.ok)
         data["started_at"] = entry.started
@@ -138,7 +140,7 @@ def _entry(entry: Row) -> dict[str, Any]:
         data["result" if entry.ok else "error"] = value if entry.ok else f"{type(value).__name__}: {value}"
     if entry.kind == Kind.NOTE:
         data["value"] = codec.decode(entry.value or b"")
-    if entry.until is not None:
+    if entry.until is not None and entry.until != journal.KEPT_FAILURE:
         data["until"] = entry.until
     return data
 
@@ -173,6 +175,17 @@ def _result(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 
 
 # -- acting -----------------------------------------------------------------------------------------------------
+
+
+def _note(ledger: Ledger, run_id: str, kind: Kind) -> None:
+    """Add to the journal that somebody did something to the execution."""
+    run = ledger.runs.get(run_id)
+    if run is not None:
+        run.add_row(kind, "")
+        return
+    sequence = 1 + max((r.seq for r in journal.rows_of(ledger.activation.file, run_id)), default=0)
+    now = ledger.activation.host.clock.now()
+    journal.append(ledger.activation.file, run_id, Row(sequence, kind, "", None, None, None, None, None, now, None, None))
 
 
 def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
@@ -213,16 +226,12 @@ def _is_past_cancelling(row: RunRow, kinds: set[int]) -> bool:
 
 def _mark_cancelled(ledger: Ledger, run_id: str) -> Callable[[], None]:
     """Add the cancellation to the commit that is being put together; what is returned cancels the body."""
-    file = ledger.activation.file
     run = ledger.runs.get(run_id)
     if run is not None:
         run.is_cancelling = True
-        run.add_row(Kind.CANCEL, "")
-    else:
-        sequence = 1 + max((r.seq for r in journal.rows_of(file, run_id)), default=0)
-        now = ledger.activation.host.clock.now()
-        journal.append(file, run_id, Row(sequence, Kind.CANCEL, "", None, None, None, None, None, now, None, None))
-        journal.set_status(file, run_id, "running")
+    _note(ledger, run_id, Kind.CANCEL)
+    if run is None:
+        journal.set_status(ledger.activation.file, run_id, "running")
 
     def act() -> None:
         running = ledger.runs.get(run_id)
@@ -244,6 +253,8 @@ def _pause(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     def mark() -> Callable[[], None]:
         run = ledger.runs.get(run_id)
         _keep_answer(ledger, call)
+        if row.status != "paused":
+            _note(ledger, run_id, Kind.PAUSED)
         journal.set_status(ledger.activation.file, run_id, "paused", row.waiting, row.until)
         if run is not None:
             run.row_status = "paused"
@@ -270,6 +281,7 @@ def _resume(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 
     def mark() -> Callable[[], None]:
         _keep_answer(ledger, call)
+        _note(ledger, run_id, Kind.RESUMED)
         journal.set_status(ledger.activation.file, run_id, "running")
 
         def act() -> None:
@@ -293,7 +305,12 @@ def _retry(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     if row.status != "failed":
         _say(ledger, call, False)
         return
-    repeats.run_again(ledger, row, None, also=lambda: _keep_answer(ledger, call))
+
+    def also() -> None:
+        _keep_answer(ledger, call)
+        _note(ledger, run_id, Kind.RETRIED)
+
+    repeats.run_again(ledger, row, None, also=also)
     ledger.activation.exclusively(lambda: lambda: _say(ledger, call, True))
 
 

@@ -23,7 +23,7 @@ from dotdo.entity.noun import stable_repr
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Turn
 from dotdo.errors import CodecError, StepTimeout
-from dotdo.storage.journal import Kind
+from dotdo.storage.journal import KEPT_FAILURE, Kind
 
 if TYPE_CHECKING:
     from dotdo.durable.run import Run
@@ -129,13 +129,16 @@ class StepOperation(Operation):
         branch = Branch(f"{self.key}@{self._attempt}", call_path=self.key, in_step=True)
         if self.branch is not None:
             branch.attempt = self.branch.attempt_within(self._attempt)
-        fn = run.ledger.body_of(self.name, self.key, self._fn)
-        task = run.activation.make_task(run_body(fn, self._args), branch, run=run, hold=self.hold)
+        task = run.activation.make_task(self.coroutine(), branch, run=run, hold=self.hold)
         task.on_return = self._ended
         self._body_task = task
         if self._timeout_s is not None:
             self._timer = host.clock.call_at(self._started + self._timeout_s, self._time_out)
         task.start_now()
+
+    def coroutine(self) -> Any:
+        """What one attempt runs."""
+        return run_body(self.run.ledger.body_of(self.name, self.key, self._fn), self._args)
 
     def _time_out(self) -> None:
         task = self._body_task
@@ -198,9 +201,23 @@ class StepOperation(Operation):
             self.future.cancel()
 
     def _record(self, *, ok: bool, blob: bytes) -> None:
+        until = KEPT_FAILURE if not ok and self.is_failure_kept else None
         self.run.add_row(
-            Kind.STEP, self.key, name=self.name, attempt=self._attempt, ok=ok, value=blob, started=self._started, body=self.body
+            Kind.STEP,
+            self.key,
+            name=self.name,
+            attempt=self._attempt,
+            ok=ok,
+            value=blob,
+            until=until,
+            started=self._started,
+            body=self.body,
         )
+
+    @property
+    def is_failure_kept(self) -> bool:
+        """True if the execution has an answer to this step's failure, which a retry of the execution must leave as it is."""
+        return False
 
     def _failed(self, error: BaseException, *, is_final: bool = False) -> Callable[[], None]:
         run = self.run

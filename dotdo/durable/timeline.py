@@ -19,13 +19,14 @@ VALUE_LENGTH_MAX = 200
 """Arguments and results are shown by so many characters of their text."""
 
 _OPERATIONS = ("step", "attempt", "wait")
+_HAPPENINGS = ("note", "signal", "cancel", "failed", "patch", "pause", "resume", "retry")
 
 
 @dataclass(slots=True)
 class TimelineEntry:
     """One operation of an execution, or something that happened to it.
 
-    `kind` is step, call, child, result, sleep, wait, undo or progress for operations, else signal, cancel, failed, patch or note.
+    `kind` is step, call, child, result, sleep, wait, undo or progress for operations, else one of `_HAPPENINGS`.
     """
 
     kind: str
@@ -87,9 +88,9 @@ def build(info: Any, history: Sequence[dict[str, Any]]) -> Timeline:
                 entry = found[row["key"]] = TimelineEntry(_kind_of(row), _name_of(row), _moment(row.get("started_at") or row["at"]))
                 entries.append(entry)
             _add(entry, row)
-        elif kind in ("note", "signal", "cancel", "failed", "patch") and "key" in row and not row["key"].startswith("event:"):
+        elif kind in _HAPPENINGS and "key" in row and not row["key"].startswith("event:"):
             at = _moment(row["at"])
-            name = str(row["value"]) if kind == "note" else "compensation begins" if kind == "failed" else row["key"]
+            name = str(row["value"]) if kind == "note" else "compensation begins" if kind == "failed" else row["key"] or kind
             entries.append(TimelineEntry(kind, name, at, at, "completed"))
     if info.ended_at is not None:
         for entry in entries:

@@ -56,6 +56,18 @@ class Kind(IntEnum):
     """What changed code left to be said, as text: a recorded step it does not ask for any more."""
     PATCH = 10
     """The execution reached `patched(key)` for the first time on code that has it."""
+    PAUSED = 11
+    """Somebody paused the execution."""
+    RESUMED = 12
+    """Somebody let it go on."""
+    RETRIED = 13
+    """It had failed, and somebody let it go on from there."""
+    SET_ASIDE = 14
+    """A failed step or attempt from before a retry: history, which a replay passes over."""
+
+
+KEPT_FAILURE = 0.0
+"""As `until` of a failed step: a retry of the execution leaves it as it is."""
 
 
 class File(Protocol):
@@ -178,9 +190,12 @@ def end_run(file: File, run: str, status: str, outcome: bytes, ended: float, *, 
 
 
 def reopen_run(file: File, run: str, attempt: int) -> None:
-    """Begin the next run of a failed execution: failures are forgotten, successes stay."""
-    file.add("DELETE FROM _do_journal WHERE run = ?1 AND (kind IN (3, 5, 6) OR (kind = 2 AND ok = 0))", (run,))
+    """Begin the next run of a failed execution: failures are set aside, with the waits that timed out; successes stay."""
+    failures = "kind = 2 AND ok = 0 AND until IS NULL"
+    waits = f"kind = 4 AND key IN (SELECT key FROM _do_journal WHERE run = ?1 AND {failures})"
     file.add("DELETE FROM _do_journal WHERE run = ?1 AND key LIKE 'undo|%'", (run,))
+    file.add(f"DELETE FROM _do_journal WHERE run = ?1 AND (kind IN (5, 6) OR {waits})", (run,))
+    file.add(f"UPDATE _do_journal SET kind = 14, turns = NULL WHERE run = ?1 AND (kind = 3 OR {failures})", (run,))
     file.add(
         "UPDATE _do_runs SET status = 'running', attempt = ?2, ok = NULL, outcome = NULL, ended = NULL WHERE id = ?1",
         (run, attempt),
