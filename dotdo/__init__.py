@@ -24,7 +24,7 @@ from dotdo.application import (
 from dotdo.documents.database import db
 from dotdo.documents.record import Record
 from dotdo.durable.alarm import AlarmInfo
-from dotdo.durable.current import do, gather_limited, in_thread, now, sleep, step, try_, uuid4
+from dotdo.durable.current import do, gather_limited, in_thread, now, patched, sleep, step, try_, uuid4
 from dotdo.durable.handle import CallbackFailed, Execution, ExecutionInfo, complete, fail
 from dotdo.durable.retry import RetryPolicy
 from dotdo.durable_object import DO
@@ -83,6 +83,7 @@ from dotdo.errors import (
     TaskCancelled,
     UseTheEntity,
     WaitTimeout,
+    WorkflowConflict,
     WorkflowNotFound,
     WouldDeadlock,
 )
@@ -111,12 +112,16 @@ from dotdo.rpc.stats import snapshot as stats
 from dotdo.schedules.asking import ScheduleInfo
 from dotdo.schedules.registry import every, schedule, schedule_at
 from dotdo.schedules.scheduled import Scheduled
+from dotdo.workflows.children import start_child
+from dotdo.workflows.debounce import debounce
 from dotdo.workflows.declared import Workflow
 from dotdo.workflows.definition import HistoryEntry, StepResult, Trigger, WorkflowDefinition, WorkflowExecution, WorkflowStep
 from dotdo.workflows.expressions import Expr
+from dotdo.workflows.functions import workflow
 from dotdo.workflows.machines.instance import MachineInstance
 from dotdo.workflows.machines.machine import StateMachine
 from dotdo.workflows.pricing import FlatRate, PerExecution, RateByKind, TimeBased, execution_cost
+from dotdo.workflows.progress import progress
 from dotdo.workflows.services.outcome import ServiceOutcome
 from dotdo.workflows.services.request import ServiceRequest
 from dotdo.workflows.services.service import Service
@@ -212,6 +217,7 @@ __all__ = [
     "UseTheEntity",
     "WaitTimeout",
     "Workflow",
+    "WorkflowConflict",
     "WorkflowDefinition",
     "WorkflowExecution",
     "WorkflowNotFound",
@@ -225,6 +231,7 @@ __all__ = [
     "current_event",
     "db",
     "dead_letters",
+    "debounce",
     "delete",
     "directory",
     "do",
@@ -247,6 +254,8 @@ __all__ = [
     "linear_backoff",
     "now",
     "on",
+    "patched",
+    "progress",
     "release",
     "result",
     "retry",
@@ -257,6 +266,7 @@ __all__ = [
     "shutdown",
     "sleep",
     "start",
+    "start_child",
     "stats",
     "step",
     "tasks",
@@ -266,4 +276,5 @@ __all__ = [
     "wait_for",
     "with_retry",
     "with_timeout",
+    "workflow",
 ]

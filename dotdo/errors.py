@@ -17,7 +17,7 @@
         ModelUnavailable                        no language model can be asked
       BadAnswer                                 a language model's answer does not fit
       Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
-      WorkflowNotFound, MachineNotFound, ServiceNotFound, ExecutionNotFound
+      WorkflowNotFound, MachineNotFound, ServiceNotFound, ExecutionNotFound, WorkflowConflict (also DefinitionError)
       ServiceFailed, StepFailed, StepRejected
       DefinitionError, ConditionError, InvalidTransition, GuardFailed, CallIdConflict
       WouldDeadlock, InsideTransaction, OutsideTurn, Aborted
@@ -282,6 +282,10 @@ def _shown(text: str, position: int) -> str:
 
 class WorkflowNotFound(DotdoError, LookupError):
     """No workflow of this name is known here."""
+
+
+class WorkflowConflict(DefinitionError):
+    """Two functions are registered as one workflow."""
 
 
 class ExecutionNotFound(DotdoError, LookupError):

@@ -13,6 +13,10 @@ from dotdo.errors import DefinitionError, IdError
 ID_BYTES_MAX = 512
 CONTROL_NOUN = "_host"
 """Calls to this noun are for a host itself, by its name; no class can bear it."""
+RUN_NOUN = "WorkflowRun"
+"""The noun of workflow runs: each has an entity, and so a file, of its own."""
+RUN_CALL = "run"
+"""The one call of a workflow run. It is the run, so the run's execution is called by the entity's id alone."""
 _NOUN = re.compile(r"[A-Z][A-Za-z0-9_]{0,99}\Z")
 
 
@@ -50,7 +54,13 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def execution_id_of(key: str, call_id: str) -> str:
-    """`Order/o1!<call id>`. Both sides may hold a "!", so it is written `%21` in the key: the first one splits again."""
+    """`Order/o1!<call id>`. Both sides may hold a "!", so it is written `%21` in the key: the first one splits again.
+
+    A workflow run has one call, so its execution goes by the id of the run: `onboard-42`.
+    """
+    noun, _, entity_id = key.partition("/")
+    if noun == RUN_NOUN and call_id == RUN_CALL and "!" not in entity_id:
+        return entity_id
     if "!" in key or "%" in key:
         key = key.replace("%", "%25").replace("!", "%21")
     return f"{key}!{call_id}"
@@ -59,7 +69,9 @@ def execution_id_of(key: str, call_id: str) -> str:
 def split_execution_id(execution_id: str) -> tuple[str, str, str]:
     """Noun, entity id and call id of an execution. Raises IdError."""
     key, bang, call_id = execution_id.partition("!")
-    if not bang or not call_id:
-        raise IdError(f"{execution_id!r} is not the id of an execution: it is <noun>/<id>!<call id>")
+    if not bang:
+        return RUN_NOUN, check_id(execution_id), RUN_CALL
+    if not call_id:
+        raise IdError(f"{execution_id!r} is not the id of an execution: it is <noun>/<id>!<call id>, or the id of a workflow run")
     noun, entity_id = split_key(key)
     return noun, entity_id.replace("%21", "!").replace("%25", "%"), call_id

@@ -41,6 +41,22 @@ def derived_id(parent: str, place: str) -> str:
     return "h" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def _name_of(node: Node) -> str:
+    member = node.path[-1]
+    if not isinstance(member, str):
+        member = next((op for op in reversed(node.path) if isinstance(op, str)), "item")
+    return f"{node.noun}.{member}"
+
+
+def _is_on_record(node: Node) -> bool:
+    """True if a replay has the call's outcome and nothing else builds on the call: it need not be made again."""
+    outgoing: Outgoing = node.slot
+    run = outgoing.run
+    if run is None or run.replay is None or outgoing.key is None:
+        return False
+    return not node.children and not node.is_consumed and run.replay.has(outgoing.key)
+
+
 class Outgoing:
     """What the entity's caller keeps on a node."""
 
@@ -77,15 +93,15 @@ class EntityCaller:
         task = turn.task
         assert task is not None
         run: Run | None = task.run
-        member = node.path[-1]
-        if not isinstance(member, str):
-            member = next((op for op in reversed(node.path) if isinstance(op, str)), "item")
-        name = f"{node.noun}.{member}"
+        options = node.options
+        name = options.name if options is not None and options.name is not None else _name_of(node)
         branch = task.branch
-        key = None if run is None or branch.in_step else branch.key(name)
+        key = None
+        if run is not None and not branch.in_step:
+            key = options.key if options is not None and options.key is not None else branch.key(name)
         if node.call_id is None:
-            parent = run.id if run is not None else f"{self.activation.key}/setup"
-            node.call_id = derived_id(parent, branch.next_call())
+            parent = run.unique_id if run is not None else f"{self.activation.key}/setup"
+            node.call_id = derived_id(parent, branch.next_call(name))
         node.owner = self
         node.slot = outgoing = Outgoing(run, key, name)
         outgoing.attempt = branch.attempt
@@ -162,8 +178,10 @@ class EntityCaller:
             nodes, self._of_transaction = self._of_transaction + nodes, []
         direct = []
         for node in nodes:
+            if node.slot.run is not None and node.slot.run.check is not None:
+                continue
             if node.is_wanted or node.is_held:
-                if not replayed:
+                if not replayed and not _is_on_record(node):
                     direct.append(node)
             elif node.payload is None or node.children or node.is_consumed or replayed:
                 continue
@@ -284,6 +302,8 @@ class CallOperation(Operation):
 
     __slots__ = ("_is_recorded", "_limit", "caller", "node", "outgoing")
 
+    is_call = True
+
     def __init__(self, caller: EntityCaller, node: Node, outgoing: Outgoing) -> None:
         assert outgoing.run is not None
         super().__init__(outgoing.run, outgoing.key or f"call:{node.call_id}", outgoing.name)
@@ -319,16 +339,21 @@ class CallOperation(Operation):
         if not self._is_recorded:
             self.resolve(ok, blob)
         elif not run.is_journaled:
-            run.keep_outcome(self.key, self.name, ok, blob)
+            run.keep_outcome(self.key, self.name, ok, blob, self.body)
             self.resolve(ok, blob)
         else:
             run.operations.pop(self.key, None)
 
             def record() -> Callable[[], None]:
-                run.add_row(Kind.STEP, self.key, name=self.name, ok=ok, value=blob)
+                run.add_row(Kind.STEP, self.key, name=self.name, ok=ok, value=blob, body=self.body)
                 return lambda: run.deliver(self, ok, blob)
 
             run.activation.exclusively(record)
+
+    @property
+    def body(self) -> str:
+        """Who is called: an outcome of another entity is never taken for it."""
+        return f"{self.node.noun}/{self.node.entity_id}"
 
     @property
     def is_remote(self) -> bool:

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import ports, projection, repeats
+from dotdo.durable import checking, ports, projection, repeats
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.event_waits import take_offer
+from dotdo.durable.step import PROGRESS
 from dotdo.durable.waits import WaitOperation, pack_signal
 from dotdo.errors import ExecutionCancelled, NoSuchMember, OutcomeUnknown
 from dotdo.names import execution_id_of
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 _KIND_NAMES = {
     Kind.TURN: "write", Kind.STEP: "step", Kind.ATTEMPT: "attempt", Kind.WAIT: "wait", Kind.FAILED: "failed",
-    Kind.CANCEL: "cancel", Kind.SIGNAL: "signal", Kind.EVENT: "event", Kind.PAUSED: "pause", Kind.RESUMED: "resume",
+    Kind.CANCEL: "cancel", Kind.SIGNAL: "signal", Kind.EVENT: "event", Kind.NOTE: "note", Kind.PATCH: "patch",
+    Kind.PAUSED: "pause", Kind.RESUMED: "resume",
     Kind.RETRIED: "retry", Kind.SET_ASIDE: "attempt",
 }  # fmt: skip
 
@@ -84,9 +86,12 @@ def describe(ledger: Ledger, row: RunRow, *, with_steps: bool) -> dict[str, Any]
     if row.ended is not None and not row.ok and row.outcome:
         error = codec.decode(row.outcome)
     steps = []
+    progress = None
     if with_steps:
         for entry in journal.rows_of(ledger.activation.file, row.id):
             if entry.kind == Kind.STEP:
+                if entry.name == PROGRESS and entry.ok:
+                    progress = codec.decode(entry.value or b"")
                 steps.append(
                     {
                         "id": _step_id(entry.key),
@@ -96,9 +101,15 @@ def describe(ledger: Ledger, row: RunRow, *, with_steps: bool) -> dict[str, Any]
                     }
                 )
     return {
-        "id": execution_id_of(ledger.activation.key, row.id), "method": row.method, "status": status, "waiting_for": waiting,
+        "id": execution_id_of(ledger.activation.key, row.id), "method": _name(ledger, row), "status": status, "waiting_for": waiting,
         "until": until, "error": error, "started_at": row.started, "ended_at": row.ended, "attempt": row.attempt, "steps": steps,
+        "progress": progress,
     }  # fmt: skip
+
+
+def _name(ledger: Ledger, row: RunRow) -> str:
+    activation = ledger.activation
+    return activation.spec.code_of(activation.id, row.method, row.payload).name
 
 
 def _step_id(key: str) -> str:
@@ -107,7 +118,8 @@ def _step_id(key: str) -> str:
 
 def _history(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     row = _row(ledger, run_id)
-    entries: list[dict[str, Any]] = [{"type": "start", "at": row.started, "method": row.method}]
+    arguments = codec.decode(row.payload) if row.payload is not None else None
+    entries: list[dict[str, Any]] = [{"type": "start", "at": row.started, "method": _name(ledger, row), "arguments": arguments}]
     for entry in journal.rows_of(ledger.activation.file, run_id):
         entries.append(_entry(entry))
     if row.ended is not None:
@@ -117,12 +129,17 @@ def _history(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
 
 def _entry(entry: Row) -> dict[str, Any]:
     data: dict[str, Any] = {"type": _KIND_NAMES[Kind(entry.kind)], "at": entry.at, "id": _step_id(entry.key), "name": entry.name}
+    data["key"] = entry.key
+    if entry.body is not None:
+        data["body"] = entry.body
     if entry.kind in (Kind.STEP, Kind.ATTEMPT, Kind.SET_ASIDE):
         data["attempt"] = entry.attempt or 1
         data["ok"] = bool(entry.ok)
         data["started_at"] = entry.started
         value = codec.decode(entry.value) if entry.value else None
         data["result" if entry.ok else "error"] = value if entry.ok else f"{type(value).__name__}: {value}"
+    if entry.kind == Kind.NOTE:
+        data["value"] = codec.decode(entry.value or b"")
     if entry.until is not None and entry.until != journal.KEPT_FAILURE:
         data["until"] = entry.until
     return data
@@ -145,6 +162,10 @@ def _result(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     if row.ended is None:
         ledger.dormant.refuse_if_stuck(row)
         ledger.dormant.listeners(run_id).append(call)
+        ledger.dormant.tell_parked_row(row, call)
+        return
+    if repeats.wants_another_run(row, call):
+        repeats.run_again(ledger, row, call)
         return
     blob = row.outcome or b""
     if row.ok:
@@ -170,31 +191,57 @@ def _note(ledger: Ledger, run_id: str, kind: Kind) -> None:
 def _cancel(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
     row = _row(ledger, run_id)
     kinds = {entry.kind for entry in journal.rows_of(ledger.activation.file, run_id)}
-    if row.ended is not None or Kind.FAILED in kinds or Kind.CANCEL in kinds:
+    if _is_past_cancelling(row, kinds):
         # a second cancellation would only stop the undos; one that is sent again has done what it came for
         _say(ledger, call, Kind.CANCEL in kinds and (row.ended is None or call.is_repeat))
         return
 
     def mark() -> Callable[[], None]:
-        run = ledger.runs.get(run_id)
-        if run is not None:
-            run.is_cancelling = True
-        _note(ledger, run_id, Kind.CANCEL)
-        if run is None:
-            journal.set_status(ledger.activation.file, run_id, "running")
+        act = _mark_cancelled(ledger, run_id)
 
-        def act() -> None:
-            running = ledger.runs.get(run_id)
-            if running is None:
-                running = ledger.dormant.wake(run_id)
-            else:
-                running.is_pausing = False
-                running.cancel()
+        def act_and_say() -> None:
+            act()
             _say(ledger, call, True)
 
-        return act
+        return act_and_say
 
     ledger.activation.exclusively(mark)
+
+
+def _close(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    """The execution that started this one has ended, and this one is to end with it; it came through an outbox."""
+
+    def keep() -> Callable[[], None] | None:
+        row = ledger.dormant.rows.get(run_id) or journal.find_run(ledger.activation.file, run_id)
+        if row is None or _is_past_cancelling(row, {entry.kind for entry in journal.rows_of(ledger.activation.file, run_id)}):
+            return None
+        return _mark_cancelled(ledger, run_id)
+
+    ledger.inbox.take(call, keep)
+
+
+def _is_past_cancelling(row: RunRow, kinds: set[int]) -> bool:
+    return row.ended is not None or Kind.FAILED in kinds or Kind.CANCEL in kinds
+
+
+def _mark_cancelled(ledger: Ledger, run_id: str) -> Callable[[], None]:
+    """Add the cancellation to the commit that is being put together; what is returned cancels the body."""
+    run = ledger.runs.get(run_id)
+    if run is not None:
+        run.is_cancelling = True
+    _note(ledger, run_id, Kind.CANCEL)
+    if run is None:
+        journal.set_status(ledger.activation.file, run_id, "running")
+
+    def act() -> None:
+        running = ledger.runs.get(run_id)
+        if running is None:
+            ledger.dormant.wake(run_id)
+        else:
+            running.is_pausing = False
+            running.cancel()
+
+    return act
 
 
 def _pause(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
@@ -278,6 +325,17 @@ def _replay(ledger: Ledger, call: IncomingCall, run_id: str, new_id: str) -> Non
     ledger.accept(call)
 
 
+def _recipe(ledger: Ledger, call: IncomingCall, run_id: str) -> None:
+    """What it takes to start over elsewhere."""
+    row = _row(ledger, run_id)
+    _say(ledger, call, [row.method, row.payload])
+
+
+def _records(ledger: Ledger, call: IncomingCall) -> None:
+    """Every execution with its journal, for a check elsewhere."""
+    _say(ledger, call, checking.records_of(ledger.activation.file))
+
+
 def _signal(ledger: Ledger, call: IncomingCall, run_id: str, name: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
     """Deliver a signal, or the outcome of a callback, once."""
     row = _row(ledger, run_id)
@@ -349,7 +407,7 @@ def _reply(ledger: Ledger, call: IncomingCall, call_id: str, ok: bool, blob: byt
                 if isinstance(operation, CallOperation) and operation.node.call_id == call_id:
                     operation.caller.answered(operation.node, ok, blob)
         file = ledger.activation.file
-        woken = [row.id for row in ledger.dormant.rows.values() if _waits_for(ledger, row, call_id)]
+        woken = [row.id for row in ledger.dormant.rows.values() if row.status != "paused" and _waits_for(ledger, row, call_id)]
         for run_id in woken:
             journal.set_status(file, run_id, "running")
 
@@ -374,6 +432,8 @@ def _event(ledger: Ledger, call: IncomingCall, handler: str, line: str, message:
 
 _VERBS: dict[str, Callable[..., None]] = {
     "leave": projection.leave,
-    "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
-    "resume": _resume, "event": _event, "offer": take_offer, "retry": _retry, "replay": _replay, "signal": _signal, "reply": _reply,
+    "close": _close, "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
+    "resume": _resume, "event": _event, "offer": take_offer, "retry": _retry, "replay": _replay, "recipe": _recipe,
+    "records": _records, "check": checking.check,
+    "signal": _signal, "reply": _reply,
 }  # fmt: skip

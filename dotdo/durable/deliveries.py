@@ -245,8 +245,10 @@ class Deliveries:
         return lambda: self._begin(head)
 
     def _begin(self, head: Delivery) -> None:
-        run_id = f"event-{head.seq}-{head.starts}"
-        self._ledger.run_internal(run_id, METHOD, self._handle(head), lambda error: self._ended(head, error), codec.encode(head.seq))
+        run_id = f"event-{head.seq}-{head.failures}"  # the same again after a crash, so that what it called answers from its record
+        self._ledger.run_internal(
+            run_id, METHOD, self._handle(head), lambda error: self._ended(head, error), codec.encode(head.seq), is_repeat=head.starts > 1
+        )
 
     async def _handle(self, head: Delivery) -> None:
         """Call the handler: `name` gets the event, `call:name` its data as arguments; other forms are higher layers'."""

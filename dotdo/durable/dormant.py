@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dotdo import codec
 from dotdo.durable import dropping
 from dotdo.durable.run import Run
-from dotdo.errors import DotdoError, ReplayDrift, ReplayMismatch
+from dotdo.errors import DotdoError, NounNotLoadable, ReplayDrift, ReplayMismatch, WorkflowNotFound
 from dotdo.storage import journal
 from dotdo.storage.journal import RunRow
 
@@ -93,13 +93,17 @@ class Dormant:
         run.load(row, journal.rows_of(self._activation.file, row.id))
         run.is_repeat = True
         self._ledger.runs.enter(run)
+        missing = self._activation.spec.code_of(self._activation.id, row.method, row.payload).missing
+        if isinstance(missing, DotdoError):
+            self.pause_with(run, missing)  # it is not lost: `resume` goes on when its code is here again
+            return run
         try:
             own = self._ledger.own_executions.get(row.method)
             if own is not None:
                 bound, run.on_end = own.again(row.payload)
             else:
                 bound = self._activation.spec.bind(self._activation.instance, row.method, row.payload)
-            source = self._activation.spec.source_of(row.method)
+            source = self._activation.spec.source_of(self._activation.id, row.method, row.payload)
         except Exception as error:  # a method that is gone fails the execution, typed
             bound, source = _raise(error), row.source
         run.source_changed = source != run.source
@@ -124,9 +128,9 @@ class Dormant:
 
     def tell_parked(self, run: Run, call: IncomingCall) -> None:
         origin = (call.options or {}).get("from")
-        if origin is None or list(origin) in run.reply_to:
+        if origin is None or [*origin, call.call_id] in run.reply_to:
             return
-        run.reply_to = [*run.reply_to, list(origin)]
+        run.reply_to = [*run.reply_to, [*origin, call.call_id]]
         self._keep_reply_to(run.id, run.reply_to, call)
 
     def tell_parked_row(self, row: RunRow, call: IncomingCall) -> None:
@@ -134,8 +138,8 @@ class Dormant:
         if origin is None:
             return
         known: Any = codec.decode(row.reply_to) if row.reply_to else []
-        if list(origin) not in known:
-            known.append(list(origin))
+        if [*origin, call.call_id] not in known:
+            known.append([*origin, call.call_id])
             row.reply_to = codec.encode(known)
         self._keep_reply_to(row.id, known, call)
 
@@ -159,12 +163,15 @@ class Dormant:
 
     def pause_with(self, run: Run, error: DotdoError) -> None:
         """Stop a run where it stands because it cannot go on; its callers get the error, its row says paused."""
+        if run.check is not None:
+            run.check.failed(str(error))
+            return
 
         def pause() -> Callable[[], None]:
             journal.set_status(self._activation.file, run.id, "paused", waiting=f"{error.code}: {error}")
 
             def shelve() -> None:
-                callers, run.callers = run.callers, []
+                callers, run.callers = [*run.callers, *self.callers_of(run.id)], []
                 self._shelve(run)
                 for call in callers:
                     call.reject_error(error)
@@ -176,7 +183,7 @@ class Dormant:
     def refuse_if_stuck(self, row: RunRow) -> None:
         """An execution that was paused because it cannot go on says why to everybody who would wait for it."""
         code, colon, text = (row.waiting or "").partition(": ")
-        for kind in (ReplayMismatch, ReplayDrift):
+        for kind in (ReplayMismatch, ReplayDrift, NounNotLoadable, WorkflowNotFound):
             if row.status == "paused" and colon and code == kind.code:
                 raise kind(text)
 

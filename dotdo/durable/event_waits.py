@@ -39,6 +39,8 @@ class EventWait(ParkedOperation):
 
     __slots__ = ("_default", "_event", "_filter", "_is_asked_to_end", "_match", "_scope")
 
+    waits_for_somebody = True
+
     def __init__(
         self,
         run: Run,

@@ -13,19 +13,20 @@ from datetime import datetime
 from typing import Any
 
 from dotdo import clock, codec, durations
+from dotdo.durable import timeline
+from dotdo.durable.timeline import Timeline
 from dotdo.errors import CallTimeout, IdError
-from dotdo.names import split_execution_id
+from dotdo.names import RUN_CALL, RUN_NOUN, split_execution_id
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import new_client_id
 from dotdo.rpc.node import CallOptions, Node
 from dotdo.rpc.promise import CallPromise
-from dotdo.rpc.stub import make_stub
 
 
 class ExecutionInfo:
     """A snapshot of an execution."""
 
-    __slots__ = ("attempt", "ended_at", "error", "id", "method", "started_at", "status", "steps", "until", "waiting_for")
+    __slots__ = ("attempt", "ended_at", "error", "id", "method", "progress", "started_at", "status", "steps", "until", "waiting_for")
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.id: str = data["id"]
@@ -38,6 +39,8 @@ class ExecutionInfo:
         self.started_at: datetime | None = _moment(data["started_at"])
         self.ended_at: datetime | None = _moment(data["ended_at"])
         self.attempt: int = data["attempt"]
+        self.progress: dict[str, Any] | None = data["progress"]
+        """What `progress(step, total)` said last: step, total, progress (0 to 1) and time_remaining in seconds."""
 
     def __repr__(self) -> str:
         return f"<execution {self.id}: {self.status}>"
@@ -93,6 +96,11 @@ class Execution:
         """What happened, oldest first."""
         return await self._ask("history")  # type: ignore[no-any-return]
 
+    async def timeline(self) -> Timeline:
+        """What ran and when, its attempts and outcomes, waits, children and progress, as typed records in order."""
+        info, history = await asyncio.gather(self.info(), self.history())
+        return timeline.build(info, history)
+
     async def cancel(self) -> bool:
         """Cancel it: its body sees a cancellation, its undos run. False if it has ended."""
         return await self._ask("cancel")  # type: ignore[no-any-return]
@@ -110,23 +118,42 @@ class Execution:
         return await self._ask("retry")  # type: ignore[no-any-return]
 
     async def replay(self) -> Execution:
-        """Start over with the same arguments, as a new execution."""
-        return Execution(await self._ask("replay", f"replay-{new_client_id()}"))
+        """Start over with the same arguments, as a new execution; of a workflow, as a new run."""
+        fresh = f"replay-{_fresh_id()}"
+        if self._noun != RUN_NOUN:
+            return Execution(await self._ask("replay", fresh))
+        method, payload = await self._ask("recipe")  # a run is an entity of its own, so the new one has another place
+        options = CallOptions(RUN_CALL, None, {"start": True}, f"replay of {self.id}")
+        return Execution(await _call(Node(RUN_NOUN, f"{self._entity_id}-{fresh}", None, (method,), payload, options)))
 
     async def signal(self, name: str, data: Any = None) -> None:
         """Hand `data` to its `wait_for(name)`, now or when it gets there."""
         await self._ask("signal", name, True, codec.encode(data))  # ok=True on the wire
 
+    def asking(self, verb: str, *args: Any) -> Node:
+        """The call that asks a verb of it."""
+        arguments = codec.encode([[self._run_id, *args], {}])
+        return Node(self._noun, self._entity_id, None, ("!", verb), arguments, CallOptions(name=f"{verb} of {self.id}"))
+
     def _ask(self, verb: str, *args: Any) -> Any:
-        stub = make_stub(self._noun, self._entity_id)
-        return control_call(stub, verb, self._run_id, *args)
+        return _call(self.asking(verb, *args))
+
+
+def _fresh_id() -> str:
+    """An id for something new; inside an execution the same again on replay."""
+    ledger = getattr(callers.current(), "ledger", None)
+    return str(new_client_id() if ledger is None else ledger.handed(new_client_id))
 
 
 def control_call(stub: Any, verb: str, *args: Any) -> Any:
-    """The promise of a control call."""
+    """The promise of a control call that concerns no single execution."""
     noun, entity_id = stub._do_target_
-    node = Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None)
-    promise = CallPromise((noun, entity_id), None, None, ("!", verb))
+    return _call(Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None))
+
+
+def _call(node: Node) -> Any:
+    """The promise of a call that was put together by hand."""
+    promise = CallPromise((node.noun, node.entity_id), None, None, node.path)
     promise._do_node = node
     node.promise = weakref.ref(promise)
     callers.current().record(node)

@@ -392,11 +392,14 @@ class Ledger:
         coroutine: Any,
         on_end: Callable[[BaseException | None], Callable[[], None] | None],
         payload: bytes | None = None,
+        *,
+        is_repeat: bool = False,
     ) -> None:
         """Run a handler as a call of the runtime's own; `on_end` adds rows to its last turn, what it returns runs once they are in."""
         run = Run(self, run_id, name, payload)
         run.chain = [self.activation.key]
         run.is_internal = True
+        run.is_repeat = is_repeat
         run.on_end = on_end
         run.started_at = self.activation.host.clock.now()
         self.runs.enter(run)

@@ -57,7 +57,6 @@ class Operation:
                 run.operations.pop(self.key, None)
                 self.withdraw()
             raise
-        task.branch.pass_operation()
         if not ok:
             raise self.error(blob)
         value = codec.decode(blob)
@@ -73,6 +72,8 @@ class Operation:
             run.inner[self.key] = blob
         future = self.future
         if future is not None and not future.done():
+            if self.branch is not None:
+                self.branch.pass_operation(self.key)  # now, so that the turn it resumes is known by what it follows
             future.set_result((ok, blob))
 
     @property
@@ -88,6 +89,18 @@ class Operation:
     def error(self, blob: bytes) -> BaseException:
         """The recorded error, as it is raised at the await."""
         return self.run.error_of(self, blob)
+
+    waits_for_somebody = False
+    """True for a wait that something from outside ends, an event or a person; its deadline apart, no time does."""
+    is_step = False
+    """True for a function that runs as a step."""
+    is_call = False
+    """True for a call to another entity."""
+
+    @property
+    def body(self) -> str | None:
+        """What is done under this name, if the name does not say it: recorded, so that a replay can compare."""
+        return None
 
     # -- for the kinds of operation -----------------------------------------------------------------------------
 

@@ -59,11 +59,18 @@ def answer(ledger: Ledger, call: IncomingCall, method: str) -> bool:
         return False
     row_options: Any = codec.decode(row.options) if row.options else {}
     _check(ledger, call, row_options.get("what", what), what)
-    _answer_from_row(ledger, call, row, options, asked=row_options.get("asked", row.attempt))
+    _answer_from_row(ledger, call, row, options)
     return True
 
 
-def _answer_from_row(ledger: Ledger, call: IncomingCall, row: RunRow, options: dict[str, Any], *, asked: int) -> None:
+def wants_another_run(row: RunRow, call: IncomingCall) -> bool:
+    """True if the execution failed for an earlier attempt of its caller than the one that asks now."""
+    row_options: Any = codec.decode(row.options) if row.options else {}
+    asked = row_options.get("asked", row.attempt)
+    return row.status == "failed" and bool((call.options or {}).get("attempt", 1) > asked)
+
+
+def _answer_from_row(ledger: Ledger, call: IncomingCall, row: RunRow, options: dict[str, Any]) -> None:
     if options.get("start"):
         _reply_when_safe(ledger, call, codec.encode(execution_id_of(ledger.activation.key, row.id)), ok=True)
     elif row.ended is None and call.is_oneway:
@@ -72,7 +79,7 @@ def _answer_from_row(ledger: Ledger, call: IncomingCall, row: RunRow, options: d
         ledger.dormant.refuse_if_stuck(row)
         ledger.dormant.listeners(row.id).append(call)
         ledger.dormant.tell_parked_row(row, call)
-    elif row.status == "failed" and (call.is_explicit or options.get("attempt", 1) > asked):
+    elif (row.status == "failed" and call.is_explicit) or wants_another_run(row, call):
         run_again(ledger, row, call)
     else:
         _reply_when_safe(ledger, call, row.outcome or b"", ok=bool(row.ok))

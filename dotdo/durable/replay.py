@@ -7,6 +7,11 @@ it asked for meanwhile is begun.
 
 A recorded outcome that nobody asks for, although the source of the method is unchanged, is a mismatch: the execution is
 paused and says so. It is never answered with another step's outcome.
+
+If the source was changed, what is on record is found by its id, wherever the new code asks for it. What the new code asks
+for and the record does not have is begun; what the record has and the new code passes over is kept aside, should it be
+asked for later, and in the end noted in the history. A step that looks like a recorded one under a new name would be done
+twice: that pauses the execution too.
 """
 
 from __future__ import annotations
@@ -50,6 +55,9 @@ class Replay:
         self._ready: deque[tuple[Operation, bool, bytes]] = deque()
         self._is_settling = False
         self._settled_passes = 0
+        self._passed_over: dict[str, Row] = {}
+        self.has_moved = False
+        """True once an outcome was delivered that was not on record."""
 
     # -- the record ---------------------------------------------------------------------------------------------
 
@@ -63,6 +71,15 @@ class Replay:
     def is_going_on(self) -> bool:
         """True until everything on record has been delivered."""
         return bool(self._recorded)
+
+    def has(self, key: str) -> bool:
+        """True if an outcome of this key is on record and was not asked for yet."""
+        return key in self._recorded or key in self._passed_over
+
+    @property
+    def has_passed_over(self) -> bool:
+        """True while outcomes on record are left that changed code did not ask for."""
+        return bool(self._passed_over)
 
     @property
     def is_delivering(self) -> bool:
@@ -87,13 +104,45 @@ class Replay:
         row = self._recorded.get(operation.key)
         if row is None:
             self._deferred.append(operation)
+        elif self._is_of_another(row, operation):
+            turn.then(lambda: self._report_other(row, operation))
+            return
         else:
-            if row.name is not None and row.name != operation.name:
-                self._run.activation.host_log(
-                    f"step {operation.key!r} of {self._run} was recorded by {row.name!r} and is asked for by {operation.name!r}"
-                )
             self._asked[operation.key] = operation
         turn.then(self._advance)
+
+    def ask_late(self, operation: Operation, turn: Turn) -> None:
+        """Changed code asks for `operation` after outcomes on record were passed over: it may be one of them."""
+        row = self._passed_over.get(operation.key)
+        if row is None:
+            twin = self._twin_of(operation)
+            if twin is not None:
+                turn.then(lambda: self._report_renamed(twin, operation))
+            else:
+                operation.start(turn)
+        elif self._is_of_another(row, operation):
+            turn.then(lambda: self._report_other(row, operation))
+        else:
+            del self._passed_over[operation.key]
+            turn.then(lambda: self.deliver(operation, bool(row.ok), row.value or b""))
+
+    def _is_of_another(self, row: Row, operation: Operation) -> bool:
+        """True if the outcome came from another entity; a step whose function has another name now is noted."""
+        if operation.is_call:
+            return row.body is not None and row.body != operation.body
+        function, recorded = operation.body or operation.name, _function_of(row)
+        if operation.is_step and recorded is not None and recorded != function:
+            text = f"step {operation.name!r} was recorded by {recorded} and is {function} now: its recorded outcome counts"
+            self._run.activation.exclusively(lambda: self._run.note(text))
+        return False
+
+    def _twin_of(self, operation: Operation) -> Row | None:
+        """An outcome on record that nobody asked for, of a step with this function."""
+        if not operation.is_step:
+            return None
+        function = operation.body or operation.name
+        left = {**self._recorded, **self._passed_over}
+        return next((row for key, row in left.items() if key not in self._asked and _function_of(row) == function), None)
 
     def _advance(self) -> None:
         if not self._recorded or self._run.is_over:
@@ -131,7 +180,7 @@ class Replay:
         elif run.source_changed and self._asked:
             self._answer(next(key for key in self._order if key in self._asked))
         elif run.source_changed and self._deferred:
-            self._give_up()
+            self._pass_over()
         elif self._mismatch_timer is None and not run.trying:
             clock = run.activation.host.clock
             self._mismatch_timer = clock.call_at(clock.now() + MISMATCH_AFTER_SECONDS, self._mismatch)
@@ -158,6 +207,10 @@ class Replay:
         if not deferred:
             return
         run = self._run
+        if run.check is not None:
+            self.note_leftovers()
+            run.check.passed()
+            return
         turn = Turn(None)
 
         def start() -> Callable[[], None]:
@@ -170,9 +223,15 @@ class Replay:
 
         run.activation.exclusively(start)
 
-    def _give_up(self) -> None:
-        """The method was changed and asks for nothing that is left on record."""
+    def _pass_over(self) -> None:
+        """The method was changed and asks for something new: what is left on record is kept aside."""
+        for operation in self._deferred:
+            twin = self._twin_of(operation)
+            if twin is not None:
+                self._report_renamed(twin, operation)
+                return
         was_cancelled = _CANCEL in self._recorded
+        self._passed_over = {key: row for key, row in self._recorded.items() if key != _CANCEL}
         self._recorded.clear()
         self._order.clear()
         self._go_live()
@@ -188,6 +247,7 @@ class Replay:
         outcome in these passes would be seen now and not by the replay.
         """
         run = self._run
+        self.has_moved = True
         if not self._is_settling and not any(t is not run.main and not t.branch.in_step for t in run.tasks):
             operation.resolve(ok, blob)
             return
@@ -248,6 +308,12 @@ class Replay:
             self._order = deque(leftover)
         return bool(leftover)
 
+    def note_leftovers(self) -> None:
+        """The method ended: say in the history which recorded steps its changed code did not ask for."""
+        for key, row in {**self._recorded, **self._passed_over}.items():
+            if key != _CANCEL and not key.startswith("undo|"):
+                self._run.note(f"step {row.name!r} is on record, and the changed code did not ask for it")
+
     def _mismatch(self) -> None:
         self._mismatch_timer = None
         if self._run.is_over or not self._recorded:
@@ -259,10 +325,32 @@ class Replay:
 
     def report_mismatch(self) -> None:
         """Stop the execution where it is, and say why."""
-        run = self._run
         row = self._recorded[self._order[0]]
-        error = ReplayMismatch(
-            f"replay of {run.activation.key}!{run.id} does not ask for step {row.key!r} ({row.name}), which is recorded, "
-            f"although {run.method} was not changed: is it deterministic? The execution is paused; `replay` starts it anew"
+        self._pause(
+            f"does not ask for step {row.key!r} ({row.name}), which is recorded, although {self._run.method} was not changed: "
+            f"is it deterministic?"
         )
-        run.ledger.dormant.pause_with(run, error)
+
+    def _report_renamed(self, row: Row, operation: Operation) -> None:
+        self._pause(
+            f"asks for step {operation.name!r}, which runs {operation.body or operation.name}, and so did step {row.name!r}, which is recorded and not "
+            f"asked for: a renamed step would be done twice. Give it its old name, or put the new one behind `if patched(...)`"
+        )
+
+    def _report_other(self, row: Row, operation: Operation) -> None:
+        self._pause(
+            f"asks for {operation.name!r} of {operation.body}, and what is recorded under this id came from {row.body}: "
+            f"put calls that were added behind `if patched(...)`, or make them steps with ids of their own"
+        )
+
+    def _pause(self, problem: str) -> None:
+        run = self._run
+        if run.is_over:
+            return
+        text = f"replay of {run.activation.key}!{run.id} {problem} The execution is paused; `resume` tries again, `replay` starts it anew"
+        run.ledger.dormant.pause_with(run, ReplayMismatch(text))
+
+
+def _function_of(row: Row) -> str | None:
+    """The name of the function whose outcome the row is; None if it is not that of a step."""
+    return (row.body or row.name) if row.attempt else None

@@ -20,12 +20,13 @@ from dotdo.durable import saga, waits
 from dotdo.durable.operation import Operation, is_inner
 from dotdo.durable.replay import Replay
 from dotdo.entity.task import EntityTask
-from dotdo.entity.turn import Branch, Ending, Turn, TurnRecord
+from dotdo.entity.turn import Branch, Ending, Position, Turn, TurnRecord
 from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayDrift
 from dotdo.storage import journal
 from dotdo.storage.journal import Kind, Row, RunRow
 
 if TYPE_CHECKING:
+    from dotdo.durable.checking import Check
     from dotdo.durable.ledger import Ledger
     from dotdo.rpc.server import IncomingCall
 
@@ -66,20 +67,32 @@ class Run:
     announce: Callable[[], None] | None = None
     main: EntityTask | None = None
     reply_to: list[list[str]] = _NOBODY
+    """Entities that wait for its outcome, each with the id of the call by which it does."""
+    closing: list[tuple[str, str, str]] = _NOTHING
+    """Executions to be cancelled when this one ends: noun, entity id and call id."""
     undos: list[tuple[str, str, Callable[..., Any]]] = _NOTHING
-    records: dict[tuple[str, int, int], TurnRecord] = _EMPTY
+    records: dict[Position, TurnRecord] = _EMPTY
     attempts: dict[str, tuple[int, float]] = _EMPTY
     inner: dict[str, bytes] = _EMPTY
     waits: dict[str, Row] = _EMPTY
     signals: list[tuple[str, bytes]] = _NOTHING
+    notes: set[str] = _EMPTY
+    patches: dict[str, bool] = _EMPTY
+    """What `patched` said, by name."""
+    is_loaded = False
+    """True for an execution that was taken up from its journal."""
+    _pending_keys: set[str] = _EMPTY
+    """What the execution waited for when it was taken up, and has not come to again."""
     events_taken: dict[str, set[int]] = _EMPTY
     """Numbers of the events taken by its waits, by the name of the event."""
     _must_journal = False
     _next_seq = 1
     _last_reads: dict[str, bytes | None] = _EMPTY
-    _unjournaled: list[tuple[str, str, bool, bytes]] = _NOTHING
+    _unjournaled: list[tuple[str, str, bool, bytes, str]] = _NOTHING
     _held_back: list[Callable[[], None]] = _NOTHING
     replay: Replay | None = None
+    check: Check | None = None
+    """Set while the record is only compared with the code: nothing is begun."""
 
     def __init__(self, ledger: Ledger, call_id: str, method: str, payload: bytes | None) -> None:
         self.ledger = ledger
@@ -106,6 +119,9 @@ class Run:
             self.waits = {}
             self.signals = []
             self.events_taken = {}
+            self.notes = set()
+            self.patches = {}
+            self.closing = []
             self._last_reads = {}
             self._held_back = []
             self.replay = Replay(self)
@@ -113,6 +129,17 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.activation.key}.{self.method}>"
+
+    @property
+    def unique_id(self) -> str:
+        """Its id among the calls of all entities: what it calls goes by ids made of it.
+
+        Ids that callers make are unique. Those a user chose (`call_id=`, "run" of a workflow run) and those of the entity's
+        own handlers are so only within the entity.
+        """
+        if self.what != self.method or self.method in self.ledger.own_executions:
+            return f"{self.activation.key}!{self.id}"
+        return self.id
 
     # -- starting -----------------------------------------------------------------------------------------------
 
@@ -170,6 +197,12 @@ class Run:
                 self.events_taken.setdefault(entry.key, set()).add(entry.attempt or 0)
             elif entry.kind == Kind.SIGNAL:
                 self.signals.append((entry.key, entry.value or b""))
+            elif entry.kind == Kind.NOTE:
+                self.notes.add(str(codec.decode(entry.value or b"")))
+            elif entry.kind == Kind.PATCH:
+                self.patches[entry.key] = True
+        self.is_loaded = True
+        self._pending_keys = {*self.waits, *self.attempts}
 
     def _load_turns(self, data: bytes) -> None:
         turns: Any = codec.decode(data)
@@ -211,7 +244,7 @@ class Run:
         self.is_journaled = True
         self._must_journal = False
         file = self.activation.file
-        self.source = self.activation.spec.source_of(self.method)
+        self.source = self.activation.spec.source_of(self.activation.id, self.method, self.payload)
         row = RunRow(
             self.id, self.ledger.next_ordinal(), self.method, self.payload, "running", self.attempt, self.source,
             self.started_at, None, None, None, None, None,
@@ -221,8 +254,8 @@ class Run:
         if self.sender is not None:
             journal.take(file, *self.sender)
             self.sender = None
-        for key, name, ok, blob in self._unjournaled:
-            self.add_row(Kind.STEP, key, name=name, ok=ok, value=blob)
+        for key, name, ok, blob, body in self._unjournaled:
+            self.add_row(Kind.STEP, key, name=name, ok=ok, value=blob, body=body)
         self._unjournaled = _NOTHING
         self.ledger.runs_changed = True
 
@@ -241,6 +274,7 @@ class Run:
         value: bytes | None = None,
         until: float | None = None,
         started: float | None = None,
+        body: str | None = None,
     ) -> None:
         """Append to the journal, in the transaction of the turn that runs or of the runtime's own write."""
         if not self.is_journaled:
@@ -253,7 +287,7 @@ class Run:
         self._next_seq = seq + 1
         now = self.activation.host.clock.now()
         turns = self._take_turns() if self._pending else None
-        journal.append(file, self.id, Row(seq, kind, key, name, attempt, ok, value, until, now, started, turns))
+        journal.append(file, self.id, Row(seq, kind, key, name, attempt, ok, value, until, now, started, turns, body))
 
     def _take_turns(self) -> bytes:
         turns = []
@@ -269,11 +303,11 @@ class Run:
         self.has_drawn = False
         return codec.encode(turns)
 
-    def keep_outcome(self, key: str, name: str, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
+    def keep_outcome(self, key: str, name: str, ok: bool, blob: bytes, body: str) -> None:  # (ok, blob) is one outcome
         """An awaited call of a plain call was answered: journaled only if the call becomes an execution."""
         if self._unjournaled is _NOTHING:
             self._unjournaled = []
-        self._unjournaled.append((key, name, ok, blob))
+        self._unjournaled.append((key, name, ok, blob, body))
 
     # -- operations ---------------------------------------------------------------------------------------------
 
@@ -284,16 +318,23 @@ class Run:
     def begin(self, operation: Operation, turn: Turn) -> None:
         """User code awaits `operation`: answer it from the record, or start it."""
         self.operations[operation.key] = operation
+        if self._pending_keys:
+            self._pending_keys.discard(operation.key)
         replay = self.replay
         if replay is None:
             turn.begins = True
             operation.start(turn)
+            return
+        if self.check is not None and not replay.is_going_on and not replay.has(operation.key):
+            turn.then(self.check.passed)
             return
         kept = self.inner.get(operation.key) if self.inner else None
         if kept is not None:
             turn.then(lambda: operation.resolve(True, kept))
         elif replay.is_going_on:
             replay.ask(operation, turn)
+        elif replay.has_passed_over:
+            replay.ask_late(operation, turn)
         else:
             turn.begins = True
             operation.start(turn)
@@ -325,6 +366,37 @@ class Run:
         except CodecError:
             return codec.encode(RemoteError(f"{type(error).__name__}: {error}"))
 
+    # -- changed code -------------------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Keep what changed code left to be said, once; the history shows it."""
+        if text not in self.notes:
+            self.notes.add(text)
+            if self.check is not None:
+                return
+            self.activation.host_log(f"{self}: {text}")
+            self.add_row(Kind.NOTE, "", value=codec.encode(text))
+
+    def patched(self, name: str, turn: Turn) -> bool:
+        """True if the execution comes to this point for the first time on code that has it; the same answer from then on."""
+        known = self.patches.get(name)
+        if known is None:
+            self._become_durable()
+            known = self.patches[name] = not turn.is_replayed and self._is_on_new_ground
+            if known:
+                self.add_row(Kind.PATCH, name)
+        return known
+
+    @property
+    def _is_on_new_ground(self) -> bool:
+        """True if no code can have run from here on before, as far as the record tells."""
+        replay = self.replay
+        if replay is None or not self.is_loaded:
+            return True
+        if replay.is_going_on or replay.has_passed_over:
+            return False
+        return replay.has_moved or not (self.source_changed or self._pending_keys)
+
     # -- ending -------------------------------------------------------------------------------------------------
 
     def main_ends(self, turn: Turn, ending: Ending, outcome: Any) -> None:
@@ -335,6 +407,12 @@ class Run:
         replay = self.replay
         if replay is not None and replay.is_going_on and not self.source_changed and not self.is_cancelling and replay.has_leftovers():
             turn.then(replay.report_mismatch)
+            return
+        if replay is not None and self.source_changed:
+            replay.note_leftovers()
+        if self.check is not None:
+            check, self.is_over = self.check, True
+            turn.then(lambda: check.ended(ending, outcome))
             return
         error: BaseException | None = None
         blob = b""
@@ -386,8 +464,12 @@ class Run:
         now = self.activation.host.clock.now()
         if self.is_journaled:
             journal.end_run(file, self.id, status, blob, now, ok=ok)
-            for noun, entity_id in self.reply_to:
-                self.ledger.outbox.put(noun, entity_id, ["!", "reply"], codec.encode([[self.id, ok, blob], {}]), f"{self.id}>reply")
+            for noun, entity_id, asked_by in self.reply_to:
+                self.ledger.outbox.put(noun, entity_id, ["!", "reply"], codec.encode([[asked_by, ok, blob], {}]), f"{self.unique_id}>reply")
+            for noun, entity_id, call_id in self.closing:
+                self.ledger.outbox.put(
+                    noun, entity_id, ["!", "close"], codec.encode([[call_id], {}]), f"{self.unique_id}>close {call_id} of {entity_id}"
+                )
         elif self.sender is not None:
             journal.take(file, *self.sender)
         elif ok and self.caller_key is not None and (file.has_writes or self.what != self.method):  # the latter: a call_id was given

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from dotdo import codec
 from dotdo.durable import retry as retries
 from dotdo.durable.operation import Operation
+from dotdo.entity.noun import stable_repr
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Turn
 from dotdo.errors import CodecError, StepTimeout
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from dotdo.durable.run import Run
 
 ABANDON_AFTER_SECONDS = 1.0
+PROGRESS = "Workflow.progress"
+"""The step that says how far an execution has come, and the event that it sends."""
 
 
 def name_of(fn: Callable[..., Any]) -> str:
@@ -42,7 +45,7 @@ def name_of(fn: Callable[..., Any]) -> str:
 
 
 def _code_hash(code: Any) -> str:
-    parts = repr((code.co_names, code.co_varnames, tuple(c for c in code.co_consts if not hasattr(c, "co_code"))))
+    parts = stable_repr((code.co_names, code.co_varnames, tuple(c for c in code.co_consts if not hasattr(c, "co_code"))))
     inner = "".join(_code_hash(c) for c in code.co_consts if hasattr(c, "co_code"))
     return hashlib.blake2b((parts + inner).encode(), digest_size=4).hexdigest()
 
@@ -63,6 +66,8 @@ class StepOperation(Operation):
         "_timer",
         "_undo",
     )
+
+    is_step = True
 
     def __init__(
         self,
@@ -197,7 +202,17 @@ class StepOperation(Operation):
 
     def _record(self, *, ok: bool, blob: bytes) -> None:
         until = KEPT_FAILURE if not ok and self.is_failure_kept else None
-        self.run.add_row(Kind.STEP, self.key, name=self.name, attempt=self._attempt, ok=ok, value=blob, until=until, started=self._started)
+        self.run.add_row(
+            Kind.STEP,
+            self.key,
+            name=self.name,
+            attempt=self._attempt,
+            ok=ok,
+            value=blob,
+            until=until,
+            started=self._started,
+            body=self.body,
+        )
 
     @property
     def is_failure_kept(self) -> bool:
@@ -231,6 +246,12 @@ class StepOperation(Operation):
         self.waiting_for = f"attempt {self._attempt + 1} of step '{self.name}'"
         self._timer = clock.call_at(next_at, self._begin_when_safe)
         self.run.may_be_parked()
+
+    @property
+    def body(self) -> str | None:
+        """The function's name, where the step has one of its own."""
+        name = name_of(self._fn)
+        return None if name == self.name or self.key.startswith("undo|") else name
 
     @property
     def is_represented(self) -> bool:

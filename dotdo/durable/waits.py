@@ -99,6 +99,8 @@ class WaitOperation(ParkedOperation):
 
     __slots__ = ("_default", "signal")
 
+    waits_for_somebody = True
+
     def __init__(self, run: Run, key: str, signal: str, seconds: float | None, default: Any = NO_DEFAULT) -> None:
         super().__init__(run, key, signal, seconds)
         self.signal = signal

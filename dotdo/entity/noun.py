@@ -158,8 +158,21 @@ class Members(dict[str, Member]):
         return member
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a call runs: the name it is known by, and the function, or the error that says why it is not there."""
+
+    name: str
+    function: Callable[..., Any] | None
+    missing: Exception | None = None
+
+
 class NounSpec:
-    """One noun as the runtime sees it."""
+    """One noun as the runtime sees it.
+
+    A noun whose one method runs many functions (workflows, functions that handle events) says with
+    `_do_code_(entity_id, method, payload) -> Code` which function a call runs.
+    """
 
     def __init__(self, cls: type, noun: str, options: NounOptions, reserved: frozenset[str], base: NounSpec | None) -> None:
         self.cls = cls
@@ -175,7 +188,7 @@ class NounSpec:
         self.migrate: Callable[[Any, dict[str, Any], int], Any] | None = getattr(cls, "migrate", None)
         if inspect.iscoroutinefunction(self.migrate):
             raise DefinitionError(f"{cls.__name__}.migrate is a coroutine: it is a plain function of the stored fields, write `def`")
-        self._sources: dict[str, bytes] = {}
+        self._code_of: Callable[[str, str, bytes | None], Code] | None = getattr(cls, "_do_code_", None)
 
     def _members(self, reserved: frozenset[str]) -> Members:
         members = Members(self.noun)
@@ -227,25 +240,37 @@ class NounSpec:
             return value
         return await follow(value, path[1:], payload, call_out, call_id)
 
-    def source_of(self, method: str) -> bytes | None:
-        """A hash of the method's code, to tell a redeployed method from a nondeterministic one."""
-        found = self._sources.get(method)
-        if found is None:
-            member = self.members.get(method)
-            code = getattr(inspect.unwrap(member.function), "__code__", None) if member and member.function else None
-            if code is None:
-                return None
-            found = self._sources[method] = _code_hash(code)
-        return found
+    def code_of(self, entity_id: str, method: str, payload: bytes | None) -> Code:
+        """What a call runs: its method, or what the noun's method runs for it."""
+        if self._code_of is not None:
+            return self._code_of(entity_id, method, payload)
+        member = self.members.get(method)
+        return Code(method, member.function if member is not None else None)
+
+    def source_of(self, entity_id: str, method: str, payload: bytes | None) -> bytes | None:
+        """A hash of the code a call runs, to tell a redeployed method from a nondeterministic one."""
+        function = self.code_of(entity_id, method, payload).function
+        code = getattr(inspect.unwrap(function), "__code__", None) if function is not None else None
+        return None if code is None else _code_hash(code)
 
 
+@functools.lru_cache(maxsize=4096)
 def _code_hash(code: Any) -> bytes:
     digest = hashlib.blake2b(digest_size=8)
     digest.update(code.co_code)
     digest.update(repr(code.co_names).encode())
     for constant in code.co_consts:
-        digest.update(_code_hash(constant) if hasattr(constant, "co_code") else repr(constant).encode())
+        digest.update(_code_hash(constant) if hasattr(constant, "co_code") else stable_repr(constant).encode())
     return digest.digest()
+
+
+def stable_repr(constant: Any) -> str:
+    """The text of a constant in code, the same in every process: sets are written in the order of their members' texts."""
+    if isinstance(constant, frozenset):
+        return f"{{{', '.join(sorted(stable_repr(member) for member in constant))}}}"
+    if isinstance(constant, tuple):
+        return f"({', '.join(stable_repr(member) for member in constant)})"
+    return repr(constant)
 
 
 def _method(cls: type, name: str, function: Callable[..., Any]) -> Member:

@@ -4,8 +4,9 @@ A turn is the unit of atomicity. While it runs it collects what it has read of t
 (`reads`, `results`), because a replay must see the same, and what it asked of the runtime (`effects`), because
 nothing it asked may start before its writes are committed.
 
-A turn's position inside its call is (branch path, durable operations passed, turns since): replay finds the record of
-a turn by its position, so that a different number of ordinary awaits between two steps cannot shift what follows.
+A turn's position inside its call is (branch path, last durable operation passed, turns since): replay finds the record of
+a turn by its position, so that neither a different number of ordinary awaits between two steps nor a step that changed
+code adds before them can shift what follows.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ class Ending(Enum):
     CANCELLED = "cancelled"
 
 
-Position = tuple[str, int, int]
-"""Where a turn stands in its call: branch path, durable operations passed, turns since."""
+Position = tuple[str, str, int]
+"""Where a turn stands in its call: branch path, key of the last durable operation passed, turns since."""
 
-_NOWHERE: Position = ("", 0, 0)
+_NOWHERE: Position = ("", "", 0)
 
 
 class Branch:
@@ -52,10 +53,10 @@ class Branch:
         self.attempt = 1
         """Grows with every attempt of this branch, over all attempts of what it is part of: a callee that failed for an
         earlier number tries again for a later one."""
-        self.passed = 0
+        self.passed = ""
         self.since = 0
         self._children = 0
-        self._calls = 0
+        self._calls: dict[str, int] | None = None
         self._ids: dict[str, int] | None = None
 
     def child(self) -> Branch:
@@ -70,10 +71,13 @@ class Branch:
         """The attempt of a body begun in this branch for the time `number`."""
         return min((self.attempt - 1) * self.ATTEMPTS_MAX + number, 2**62)  # it travels as a number of 64 bits
 
-    def next_call(self) -> str:
-        """The ordinal of the next call this branch makes, as part of its derived id."""
-        self._calls += 1
-        return f"{self.call_path}:{self._calls}"
+    def next_call(self, name: str) -> str:
+        """The place of the next call by this name that the branch makes, as part of its derived id."""
+        calls = self._calls
+        if calls is None:
+            calls = self._calls = {}
+        count = calls[name] = calls.get(name, 0) + 1
+        return f"{self.call_path}:{name}:{count}"
 
     def key(self, step_id: str) -> str:
         """The key of the next step called `step_id`; a repeated id gets `#2`, `#3` in order of appearance."""
@@ -85,9 +89,9 @@ class Branch:
         path = self.call_path
         return f"{path}|{step_id}" if count == 1 else f"{path}|{step_id}#{count}"
 
-    def pass_operation(self) -> None:
+    def pass_operation(self, key: str) -> None:
         """A durable operation of this branch has delivered its outcome."""
-        self.passed += 1
+        self.passed = key
         self.since = 0
 
 

@@ -42,6 +42,8 @@ _folder: Path | None = None
 _shipped_functions: set[str] = set()
 _seen_files: dict[str, float] = {}
 _loading_from: str | None = None
+_version = 0
+"""Grows with every noun and function that is made known here."""
 _replaced: list[str] | None = None
 """While code is loaded: the nouns that were replaced by it, told when all of it is there."""
 _fresh_functions: set[str] = set()
@@ -89,6 +91,11 @@ def register(spec: NounSpec) -> None:
     replace(spec, origin)
 
 
+def version() -> int:
+    """Another number whenever something more is known here."""
+    return _version
+
+
 def _same_module(one: type, other: type) -> bool:
     return one.__module__ == other.__module__ and one.__qualname__ == other.__qualname__ and one.__module__ != "__main__"
 
@@ -109,8 +116,15 @@ def is_loading() -> bool:
 
 def register_function(name: str, fn: Callable[..., Any]) -> None:
     """Let hosts find a function by its name, `module:qualified name`."""
+    global _version
+    _version += 1
     _functions[name] = fn
     _fresh_functions.add(name)
+
+
+def known_functions() -> dict[str, Callable[..., Any]]:
+    """Every function that hosts can find by its name."""
+    return dict(_functions)
 
 
 def forget_function(name: str) -> None:
@@ -305,6 +319,8 @@ def _load_pickle(file: Path) -> None:
 
 def replace(spec: NounSpec, origin: str) -> None:
     """A noun's class is complete: it takes the place of the one before."""
+    global _version
+    _version += 1
     before = _specs.get(spec.noun)
     _specs[spec.noun] = spec
     _origins[spec.noun] = origin

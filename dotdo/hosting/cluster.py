@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class Cluster:
         self._shipped: dict[str, NounSpec] = {}
         self._supervisor: Supervisor | None = None
         self._pulses: dict[str, Any] = {}
+        self._shipped_functions: dict[str, Callable[..., Any]] = {}
+        self._shipped_version = 0
         self.router: ClusterRouter
 
     @property
@@ -59,8 +62,7 @@ class Cluster:
     def start(self) -> None:
         """Start hosts, or join those that run on this data folder. Blocks. Raises DataFolderInUse, DotdoError."""
         catalog.use_folder(self.folder.nouns)
-        is_new = catalog.ship(self.folder.nouns)
-        self._shipped = catalog.known()
+        is_new = self._ship_all()
         if self._is_running():
             self._join()
             if is_new:
@@ -181,14 +183,22 @@ class Cluster:
             ray.shutdown()
             self._started_ray = False
 
-    def _ship_late(self, noun: str) -> None:
-        """A noun defined, or defined anew, after the start: its code is where hosts find it before its next call leaves."""
-        spec = catalog.find(noun)
-        before = self._shipped.get(noun)
-        if spec is None or before is spec:
+    def _ship_all(self) -> bool:
+        """Ship what this program knows; True if hosts may have loaded other code."""
+        self._shipped_version = catalog.version()
+        self._shipped, self._shipped_functions = catalog.known(), catalog.known_functions()
+        return catalog.ship(self.folder.nouns)
+
+    def _ship_late(self, _noun: str) -> None:
+        """What was defined, or defined anew, after the start: its code is where hosts find it before the next call leaves."""
+        if catalog.version() == self._shipped_version:
             return
-        self._shipped = catalog.known()
-        if catalog.ship(self.folder.nouns) and before is not None:
+        nouns, functions = self._shipped, self._shipped_functions
+        is_new = self._ship_all()
+        is_redefined = any(self._shipped.get(name) is not spec for name, spec in nouns.items()) or any(
+            self._shipped_functions.get(name) is not fn for name, fn in functions.items()
+        )
+        if is_new and is_redefined:
             self._reload_hosts()
 
     def _reload_hosts(self) -> None:

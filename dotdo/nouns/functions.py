@@ -11,12 +11,21 @@ from collections.abc import Callable
 from typing import Any
 
 from dotdo.durable_object.do import DO
+from dotdo.entity.noun import Code
+from dotdo.errors import NounNotLoadable
 from dotdo.events.event import Event
 from dotdo.hosting import catalog
 
 
 class Function(DO, noun="DotdoFunction", max_queue=100_000):
     """The executions of one function; its id is `module:qualified name`."""
+
+    @staticmethod
+    def _do_code_(entity_id: str, _method: str, _payload: bytes | None) -> Code:
+        try:
+            return Code(entity_id, catalog.find_function(entity_id))
+        except NounNotLoadable as error:
+            return Code(entity_id, None, error)
 
     async def answer(self, event: Event) -> Any:
         """Handle an event that somebody awaits."""

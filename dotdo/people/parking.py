@@ -43,7 +43,7 @@ def new_id() -> str:
         return secrets.token_hex(16)
     ledger = ledger_of("asking")
     run, task = ledger.current_run("asking")
-    place = f"{ledger.activation.key}!{run.id} {task.branch.next_call()}"
+    place = f"{ledger.activation.key}!{run.id} {task.branch.next_call('new id')}"
     return hashlib.blake2b(place.encode(), digest_size=16).hexdigest()
 
 

@@ -18,14 +18,23 @@ IMPLICIT = "\0"
 
 
 class CallOptions:
-    """What `with_options` said about a call."""
+    """What `with_options` said about a call; `name`, and its `key` if that is taken already, are for the caller's journal."""
 
-    __slots__ = ("call_id", "extra", "timeout_s")
+    __slots__ = ("call_id", "extra", "key", "name", "timeout_s")
 
-    def __init__(self, call_id: str | None = None, timeout_s: float | None = None, extra: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        call_id: str | None = None,
+        timeout_s: float | None = None,
+        extra: dict[str, Any] | None = None,
+        name: str | None = None,
+        key: str | None = None,
+    ) -> None:
         self.call_id = call_id
         self.timeout_s = timeout_s
         self.extra = extra
+        self.name = name
+        self.key = key
 
 
 class Node:

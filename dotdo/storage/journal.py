@@ -25,7 +25,7 @@ _TABLES = {
         waiting TEXT, until REAL, reply_to BLOB, options BLOB) WITHOUT ROWID""",
     "journal": """CREATE TABLE IF NOT EXISTS _do_journal(
         run TEXT NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL, key TEXT NOT NULL, name TEXT,
-        attempt INTEGER, ok INTEGER, value BLOB, until REAL, at REAL NOT NULL, started REAL, turns BLOB,
+        attempt INTEGER, ok INTEGER, value BLOB, until REAL, at REAL NOT NULL, started REAL, turns BLOB, body TEXT,
         PRIMARY KEY(run, seq)) WITHOUT ROWID""",
     "outbox": """CREATE TABLE IF NOT EXISTS _do_outbox(
         seq INTEGER PRIMARY KEY, noun TEXT NOT NULL, id TEXT NOT NULL, message BLOB NOT NULL)""",
@@ -52,6 +52,10 @@ class Kind(IntEnum):
     """A signal arrived; `key` is its name."""
     EVENT = 8
     """The execution took an event; `key` is its name, `attempt` its number in the log of that name."""
+    NOTE = 9
+    """What changed code left to be said, as text: a recorded step it does not ask for any more."""
+    PATCH = 10
+    """The execution reached `patched(key)` for the first time on code that has it."""
     PAUSED = 11
     """Somebody paused the execution."""
     RESUMED = 12
@@ -89,6 +93,8 @@ class Row:
     at: float
     started: float | None
     turns: bytes | None
+    body: str | None = None
+    """What was done under this name, if the name does not say it: the function of a step, the entity that was called."""
 
 
 @dataclass(slots=True)
@@ -113,7 +119,7 @@ class RunRow:
 
 
 _RUN_COLUMNS = "id, ordinal, method, payload, status, attempt, source, started, ended, ok, outcome, waiting, until, reply_to, options"
-_ROW_COLUMNS = "seq, kind, key, name, attempt, ok, value, until, at, started, turns"
+_ROW_COLUMNS = "seq, kind, key, name, attempt, ok, value, until, at, started, turns, body"
 
 
 # -- answered calls ---------------------------------------------------------------------------------------------
@@ -235,8 +241,8 @@ def forget_runs(file: File, ended_before: float, keep: int) -> None:
 # -- journals ---------------------------------------------------------------------------------------------------
 
 _APPEND = (
-    "INSERT INTO _do_journal(run, seq, kind, key, name, attempt, ok, value, until, at, started, turns) "
-    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)"
+    "INSERT INTO _do_journal(run, seq, kind, key, name, attempt, ok, value, until, at, started, turns, body) "
+    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"
 )
 
 
@@ -246,7 +252,7 @@ def append(file: File, run: str, row: Row) -> None:
         _APPEND,
         (
             run, row.seq, int(row.kind), row.key, row.name, row.attempt, row.ok, row.value, row.until, row.at,
-            row.started, row.turns,
+            row.started, row.turns, row.body,
         ),
     )  # fmt: skip
 

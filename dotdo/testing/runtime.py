@@ -34,6 +34,7 @@ from dotdo.rpc.client import Client
 from dotdo.schedules import registry as schedules
 from dotdo.storage.disk import REAL, Disk
 from dotdo.testing import seeding
+from dotdo.workflows.functions import WorkflowFunction
 
 QUIET_PASSES = 5
 OUTSIDE_SECONDS = 0.1
@@ -148,15 +149,13 @@ class Runtime:
             self._quiet = 0
             self._moved_at = self._loop.time()
         self._quiet += 1
-        if self._quiet >= QUIET_PASSES:
-            if self._may_be_moved_from_outside(self._moved_at):
-                self._loop.call_later(0.0005, self._look)
-                return
-            self._quiet = 0
-            self._loop.call_soon(self._look)  # before the jump: what is due may kill the host, from within
-            self._jump()
+        if self._quiet >= QUIET_PASSES and self._may_be_moved_from_outside(self._moved_at):
+            self._loop.call_later(0.0005, self._look)
             return
-        self._loop.call_soon(self._look)
+        self._loop.call_soon(self._look)  # before the jump, which a crash within it ends
+        if self._quiet >= QUIET_PASSES:
+            self._quiet = 0
+            self._jump()
 
     def _may_be_moved_from_outside(self, moved_at: float) -> bool:
         return self._loop.time() < moved_at + OUTSIDE_SECONDS and self.host.waits_outside
@@ -269,10 +268,41 @@ class Runtime:
         self._mocks[name] = fn
 
     async def execute(self, method: Any, *args: Any, mocks: dict[str, Callable[..., Any]] | None = None, **kwargs: Any) -> handle.Execution:
-        """Start a bound method and let it run to rest; its Execution."""
+        """Run a workflow or a bound method until it has ended or waits for somebody; its Execution.
+
+        With the virtual clock its sleeps and retries pass at once; what waits for an event, a signal or a callback is left
+        waiting. With the system clock it is let run until it rests.
+
+        Args:
+            mocks: functions to run instead of steps, by the step's name or its function's.
+        """
         self._mocks.update(mocks or {})
-        execution = handle.Execution(await handle.starting(method, args, kwargs))
+        if isinstance(method, WorkflowFunction):
+            execution: handle.Execution = await method.start(*args, **kwargs)
+        else:
+            execution = handle.Execution(await handle.starting(method, args, kwargs))
+        await self._run_to_rest(execution)
         return execution
+
+    async def _run_to_rest(self, execution: handle.Execution) -> None:
+        """Move the clock until the execution has ended, or somebody is waited for."""
+        node = execution.asking("result")
+        self._operator.record(node)
+        ended = asyncio.ensure_future(self._operator.pull(node))
+        ended.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await self.settle()
+        while isinstance(self.clock, VirtualClock) and not ended.done() and not self._somebody_is_waited_for:
+            if self.clock.next_due() is None:
+                break
+            self._jump()
+            await self.settle()
+        ended.cancel()
+
+    @property
+    def _somebody_is_waited_for(self) -> bool:
+        """True if an execution that is awake waits for an event, a signal or a callback."""
+        runs = [run for activation in self.host.activations.values() for run in activation.ledger.runs.values()]  # type: ignore[attr-defined]
+        return any(operation.waits_for_somebody for run in runs for operation in run.operations.values())
 
 
 def runtime(

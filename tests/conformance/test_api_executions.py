@@ -113,7 +113,7 @@ async def test_what_cannot_be_started_says_so(virtual):
         await dotdo.start(Job("j").work, 1, 2, 3)
 
 
-@pytest.mark.parametrize("wrong", ["", "nonsense", "Job/j", "Job!x", "Job/j!"])
+@pytest.mark.parametrize("wrong", ["", "Job!x", "Job/j!"])
 def test_what_is_not_an_execution_id_is_an_id_error(wrong):
     with pytest.raises(dotdo.IdError):
         dotdo.execution(wrong)

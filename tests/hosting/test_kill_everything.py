@@ -14,6 +14,7 @@ import pytest
 
 from dotdo import DO
 from dotdo.testing import runtime
+from tests.crashes import tree_of
 
 COUNT = 200
 CLUSTER_COUNT = 1000
@@ -50,23 +51,6 @@ async def main():
         print(took, len(found), found.count("completed"))
 asyncio.run(main())
 """
-
-
-def tree_of(pid: int) -> list[int]:
-    """A process and everything it started, directly or not."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, todo = [], [pid]
-    while todo:
-        found.append(todo.pop())
-        todo += parents.get(found[-1], [])
-    return found
 
 
 class Walker(DO):
