@@ -11,7 +11,7 @@ import dotdo
 from dotdo import DO
 from dotdo.entity.activation import Activation
 
-COUNT = 400
+COUNT = 150
 FILE_BYTES_MAX = 8 * 1024
 
 
