@@ -116,6 +116,7 @@ class Host:
         self.dedicated = DedicatedHosts(self, self.shards, launcher) if self.shards is not None and launcher is not None else None
         self.on_leave: Callable[[], None] | None = None
         self.on_ended: Callable[[Activation, BaseException | None], None] | None = None
+        self._woken_too_early: set[str] = set()
         self._is_stopping = False
         self.slot: TurnSlot | None = slot
         self._evicting = False
@@ -180,7 +181,10 @@ class Host:
         if until is not None and until > self.clock.now() and self.shards is not None:
             self.shards.wakes.at(key, until)
             return
-        if (noun, entity_id) in self.activations or key in self.quarantine or key in self.deletions:
+        activation = self.activations.get((noun, entity_id))
+        if activation is not None and activation.state is State.CLOSING:
+            self._woken_too_early.add(key)
+        if activation is not None or key in self.quarantine or key in self.deletions:
             return
         try:
             if self.dedicated is not None and self.dedicated.serves(noun):
@@ -508,6 +512,11 @@ class Host:
         if error is not None and not calls and not self._is_stopping and activation.file.exists():
             key = activation.key
             self.clock.call_at(self.clock.now() + 1.0, lambda: self.wake(key))
+        if not any(self._listeners.get(activation.key, {}).values()):
+            self._listeners.pop(activation.key, None)
+        if activation.key in self._woken_too_early:
+            self._woken_too_early.discard(activation.key)
+            self.wake(activation.key)
         if self.on_ended is not None:
             self.on_ended(activation, error)
         activation.let_go()
