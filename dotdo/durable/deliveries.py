@@ -11,7 +11,6 @@ line. Other lines go on.
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,23 +40,15 @@ STARTED_AT_ONCE_MAX = 64
 """So many handlers are started one after another before the loop sees to others."""
 
 DEATHS_MAX = 2
+LOST_STARTS_MAX = 10
+"""So often may a handler have begun and neither ended nor failed: something ended its host each time."""
+
 HISTORY_MAX = 20
 
 _TABLE = """CREATE TABLE IF NOT EXISTS _do_deliveries(
     seq INTEGER PRIMARY KEY, line TEXT NOT NULL, handler TEXT NOT NULL, message BLOB NOT NULL,
     starts INTEGER NOT NULL, failures INTEGER NOT NULL, due REAL NOT NULL, history BLOB)"""
 _COUNTER = "deliveries"
-_IDS = frozenset({"$id", "id"})
-
-
-def keywords_for(method: Callable[..., Any], data: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of a command for a method: what only says which entity it is for is left out, unless the method takes it."""
-    if not _IDS & data.keys():
-        return data
-    parameters = inspect.signature(method).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return data
-    return {name: value for name, value in data.items() if name not in _IDS or name in parameters}
 
 
 @dataclass(slots=True, eq=False)
@@ -240,6 +231,8 @@ class Deliveries:
     def _count_start(self, head: Delivery) -> Callable[[], None]:
         if self._ledger.host.deaths_of(self._activation.key) >= DEATHS_MAX and head.starts > 0:
             return self._give_up(head, Quarantined(f"its host died {DEATHS_MAX} times while it ran"))
+        if head.starts - head.failures >= LOST_STARTS_MAX:
+            return self._give_up(head, Quarantined(f"its host died or was stopped {LOST_STARTS_MAX} times before it came to an end"))
         head.starts += 1
         self._activation.file.add("UPDATE _do_deliveries SET starts = ?2 WHERE seq = ?1", (head.seq, head.starts))
         return lambda: self._begin(head)
@@ -272,9 +265,8 @@ class Deliveries:
             raise NoSuchMember(f"{self._activation.spec.noun} has no handler {name!r} (any more)")
         if not takes_data:
             return handler(event)
-        if event.is_keywords:
-            return handler(**keywords_for(handler, event.data))
-        return handler(event.data) if event.has_data else handler()
+        args, kwargs = event.arguments(handler)
+        return handler(*args, **kwargs)
 
     def _ended(self, head: Delivery, error: BaseException | None) -> Callable[[], None]:
         """In the transaction of the handler's last turn."""

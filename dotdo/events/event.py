@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from dotdo.events import names
 from dotdo.rpc import caller as callers
+
+ADDRESSES = ("to", "$id", "id")
+"""The fields of a payload that say which entity it is for, first of them first."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,17 @@ class Event:
     has_data: bool = True
     via: tuple[str, ...] = field(default=(), repr=False)
     """The handlers that led to it, oldest first."""
+
+    def arguments(self, method: Callable[..., Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """How a noun's method is called with it: keywords as keywords, a payload as its one argument.
+
+        Keywords that only say which entity it is for are left out, unless the method asks for them.
+        """
+        if not self.is_keywords:
+            return (self.data,) if self.has_data else (), {}
+        parameters = inspect.signature(method).parameters
+        takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+        return (), {name: value for name, value in self.data.items() if takes_all or name in parameters or name not in ADDRESSES}
 
     @property
     def noun(self) -> str:
