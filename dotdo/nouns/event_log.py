@@ -37,7 +37,7 @@ from dotdo.rpc.node import Node
 from dotdo.rpc.promise import CallPromise
 from dotdo.rpc.stub import make_stub
 
-PAGE = 500
+PAGE = 100
 """So many subscribers are served in one commit."""
 
 EVENTS_MAX = 100_000

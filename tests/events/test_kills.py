@@ -16,7 +16,7 @@ import dotdo
 from dotdo import DO, on
 from dotdo.testing import runtime
 
-ROUNDS = int(os.environ.get("DOTDO_EVENT_KILLS", "6"))  # twenty when asked for by hand
+ROUNDS = 20 if os.environ.get("DOTDO_FULL") else 5
 EVENTS = 1000
 
 PROGRAM = """
