@@ -60,7 +60,18 @@ class Event:
 
 def current_event() -> Event | None:
     """The event whose handler runs now; None outside handlers."""
+    run = _current_run()
+    return run.event if run is not None else None
+
+
+def is_handled_here(event: Event) -> None:
+    """The execution that runs is the handling of this event."""
+    run = _current_run()
+    if run is not None:
+        run.event = event
+
+
+def _current_run() -> Any:
     ledger = getattr(callers.CALLER.get(), "ledger", None)
     turn = ledger.activation.turn if ledger is not None else None
-    run = turn.task.run if turn is not None and turn.task is not None else None
-    return run.event if run is not None else None
+    return turn.task.run if turn is not None and turn.task is not None else None

@@ -309,7 +309,7 @@ def runtime(
         data: the data folder; a temporary one by default.
         disk: what it writes to, for tests of power cuts.
         env: `self.env` of the entities.
-        modules: only event handlers declared in these modules (`__name__` of each) are called; all by default. What a test
+        modules: only event handlers and nouns of these modules (`__name__` of each) get events and commands; all by default. What a test
             declares inside its own function is forgotten in any case when the runtime ends.
         options: those of `dotdo.init`.
     """
