@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
     from dotdo.durable.ports import DeliveryForm
     from dotdo.rpc.server import IncomingCall
+    from dotdo.storage.journal import RunRow
 
 METHOD = "!event"
 """What the execution of a handler is called in the journal."""
@@ -104,6 +105,29 @@ class Deliveries:
 
     def due_times(self) -> list[float]:
         return [line[0].due for line in self._lines.values() if not line[0].is_running]
+
+    def gives_up(self, row: RunRow) -> bool:
+        """A handler that was interrupted in the middle is counted again, or ended here if that has happened too often."""
+        delivery = self._by_seq.get(int(codec.decode(row.payload or b"\x00")))
+        if delivery is None:
+            return False
+        error = self._lost_too_often(delivery)
+        if error is None:
+
+            def count() -> None:
+                self._add_start(delivery)
+
+            self._activation.exclusively(count)
+            return False
+        self._is_resumed(row.payload)
+
+        def end() -> Callable[[], None]:
+            now = self._activation.host.clock.now()
+            journal.end_run(self._activation.file, row.id, "failed", codec.encode(error), now, ok=False)
+            return self._give_up(delivery, error)
+
+        self._activation.exclusively(end)
+        return True
 
     def again(self, payload: bytes | None) -> tuple[Any, Callable[[BaseException | None], Callable[[], None] | None]]:
         """The handler's coroutine for a replay of its execution, and what ends it."""
@@ -229,13 +253,23 @@ class Deliveries:
         self._pump(line)
 
     def _count_start(self, head: Delivery) -> Callable[[], None]:
-        if self._ledger.host.deaths_of(self._activation.key) >= DEATHS_MAX and head.starts > 0:
-            return self._give_up(head, Quarantined(f"its host died {DEATHS_MAX} times while it ran"))
-        if head.starts - head.failures >= LOST_STARTS_MAX:
-            return self._give_up(head, Quarantined(f"its host died or was stopped {LOST_STARTS_MAX} times before it came to an end"))
+        error = self._lost_too_often(head)
+        if error is not None:
+            return self._give_up(head, error)
+        self._add_start(head)
+        return lambda: self._begin(head)
+
+    def _add_start(self, head: Delivery) -> None:
         head.starts += 1
         self._activation.file.add("UPDATE _do_deliveries SET starts = ?2 WHERE seq = ?1", (head.seq, head.starts))
-        return lambda: self._begin(head)
+
+    def _lost_too_often(self, head: Delivery) -> Quarantined | None:
+        """Why a handler is not begun or gone on with again, if it is not."""
+        if self._ledger.host.deaths_of(self._activation.key) >= DEATHS_MAX and head.starts > 0:
+            return Quarantined(f"its host died {DEATHS_MAX} times while it ran")
+        if head.starts - head.failures >= LOST_STARTS_MAX:
+            return Quarantined(f"its host died or was stopped {LOST_STARTS_MAX} times before it came to an end")
+        return None
 
     def _begin(self, head: Delivery) -> None:
         run_id = f"event-{head.seq}-{head.starts}"
@@ -314,7 +348,12 @@ class Deliveries:
         }  # fmt: skip
         self._ledger.outbox.put(*DEAD_LETTERS, ["keep"], codec.encode([[letter], {}]), f"{self._activation.key}/letter/{head.seq}")
         self._activation.file.add("DELETE FROM _do_deliveries WHERE seq = ?1", (head.seq,))
-        return lambda: self._done(head)
+
+        def go_on() -> None:
+            self._ledger.outbox.send_new()
+            self._done(head)
+
+        return go_on
 
     def _done(self, head: Delivery) -> None:
         self._running -= 1
