@@ -23,6 +23,7 @@ from dotdo.entity.activation import Activation, State
 from dotdo.entity.ports import TurnSlot
 from dotdo.errors import DotdoError, Quarantined, StorageError
 from dotdo.hosting import catalog, control
+from dotdo.hosting.bedtime import Bedtime
 from dotdo.hosting.data_folder import DataFolder
 from dotdo.hosting.dedicated import DedicatedHosts, Launcher
 from dotdo.hosting.deletions import Deletions
@@ -49,8 +50,6 @@ _log = logging.getLogger("dotdo.host")
 
 DEATHS_BEFORE_QUARANTINE = 3
 SUSPECT_WAITS_SECONDS = 2.0
-FALLING_ASLEEP_MAX = 64
-"""So many entities are put to sleep at once: each may need its file, and a host has only so many."""
 NESTED_CALLS_MAX = 8
 """A call between entities of one host runs within its caller's; a longer chain goes through the loop, not down the stack."""
 
@@ -122,9 +121,7 @@ class Host:
         self._is_stopping = False
         self.slot: TurnSlot | None = slot
         self._evicting = False
-        self._sleepy: deque[Activation] = deque()
-        self._falling_asleep: set[Activation] = set()
-        self._is_at_bedside = False
+        self._bedtime = Bedtime(self)
         self._renewal = Renewal(self)
         catalog.on_replaced(self._renewal)
         self._memory = Memory(loop, self._workers)
@@ -220,12 +217,11 @@ class Host:
             await self.dedicated.stop()
         self._is_stopping = True
         self.territory.stop()
+        idle = [activation for activation in self.activations.values() if activation.is_idle]
         for activation in list(self.activations.values()):
-            if activation.is_idle:
-                self._sleepy.append(activation)
-            elif activation.state not in (State.CLOSING, State.ENDED):
+            if not activation.is_idle and activation.state not in (State.CLOSING, State.ENDED):
                 activation.leave()
-        self._put_some_to_sleep()
+        self._bedtime.put(idle)
         if self.activations:
             self._stopped = self.loop.create_future()
             await self._stopped
@@ -244,7 +240,7 @@ class Host:
         self.territory.stop()
         for session in list(self.sessions):
             session.cut()
-        self._sleepy.clear()
+        self._bedtime.clear()
         for activation in list(self.activations.values()):
             self._left_open.append(activation.vanish())
         self.activations.clear()
@@ -452,27 +448,12 @@ class Host:
             activation.ledger.shelve_parked(now - timeout)
             self._arm_idle(activation, now)
         elif now - activation.used_at >= timeout:
-            self._sleepy.append(activation)
-            self._put_some_to_sleep()
+            self._bedtime.put([activation])
         else:
             self._arm_idle(activation, activation.used_at)
 
-    def _put_some_to_sleep(self) -> None:
-        if self._is_at_bedside:  # one that never had a file ends at once, and comes back here
-            return
-        self._is_at_bedside = True
-        while self._sleepy and len(self._falling_asleep) < FALLING_ASLEEP_MAX:
-            activation = self._sleepy.popleft()
-            if activation.is_idle:
-                self.hibernate(activation)
-            elif activation.state not in (State.CLOSING, State.ENDED) and self._is_stopping:
-                activation.leave()
-            else:
-                self.touched(activation)
-        self._is_at_bedside = False
-
     def hibernate(self, activation: Activation) -> None:
-        self._falling_asleep.add(activation)
+        self._bedtime.begins(activation)
         if activation.idle_timer is not None:
             activation.idle_timer.cancel()
             activation.idle_timer = None
@@ -495,8 +476,7 @@ class Host:
             if over <= 0:
                 return
             idle = sorted((a for a in self.activations.values() if a.is_idle), key=lambda a: a.used_at)
-            self._sleepy.extend(idle[: over + room // 20])
-            self._put_some_to_sleep()
+            self._bedtime.put(idle[: over + room // 20])
 
         self.loop.call_soon(evict)
 
@@ -526,7 +506,6 @@ class Host:
             del self.activations[place]
         self._by_gate.pop(id(activation.gate), None)
         self._open_files.discard(activation)
-        self._falling_asleep.discard(activation)
         if activation.idle_timer is not None:
             activation.idle_timer.cancel()
             activation.idle_timer = None
@@ -544,7 +523,7 @@ class Host:
         if self.on_ended is not None:
             self.on_ended(activation, error)
         activation.let_go()
-        self._put_some_to_sleep()
+        self._bedtime.ended(activation)
         self._memory.give_back_soon()
         if not self.activations and self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)
