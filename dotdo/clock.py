@@ -17,6 +17,9 @@ from typing import Protocol
 RECHECK_SECONDS_MAX = 60.0
 """The wall clock is looked at this often while a timer waits, so that a jump is noticed."""
 
+CANCELLED_MIN = 64
+"""With fewer cancelled timers it is not worth while to look for them."""
+
 
 class TimerHandle(Protocol):
     """A timer that can be cancelled."""
@@ -35,34 +38,51 @@ class Clock(Protocol):
 
 
 class _Timer:
-    __slots__ = ("callback",)
+    __slots__ = ("_heap", "callback")
 
-    def __init__(self, callback: Callable[[], None]) -> None:
+    def __init__(self, callback: Callable[[], None], heap: _TimerHeap) -> None:
         self.callback: Callable[[], None] | None = callback
+        self._heap = heap
 
     def cancel(self) -> None:
-        self.callback = None
+        if self.callback is not None:
+            self.callback = None
+            self._heap.was_cancelled()
 
 
 class _TimerHeap:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, _Timer]] = []
+        self._cancelled_count = 0
         self._count = itertools.count()
 
+    def was_cancelled(self) -> None:
+        """Timers that were cancelled long before their time are taken out when they are the most."""
+        self._cancelled_count += 1
+        if self._cancelled_count >= CANCELLED_MIN and self._cancelled_count * 2 > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].callback is not None]
+            heapq.heapify(self._heap)
+            self._cancelled_count = 0
+
     def push(self, when: float, callback: Callable[[], None]) -> _Timer:
-        timer = _Timer(callback)
+        timer = _Timer(callback, self)
         heapq.heappush(self._heap, (when, next(self._count), timer))
         return timer
 
     def next_due(self) -> float | None:
         while self._heap and self._heap[0][2].callback is None:
             heapq.heappop(self._heap)
+            self._cancelled_count -= 1
         return self._heap[0][0] if self._heap else None
 
     def fire(self, now: float) -> None:
         due: list[_Timer] = []
         while self._heap and self._heap[0][0] <= now:
-            due.append(heapq.heappop(self._heap)[2])
+            timer = heapq.heappop(self._heap)[2]
+            if timer.callback is None:
+                self._cancelled_count -= 1
+            else:
+                due.append(timer)
         for timer in due:
             callback, timer.callback = timer.callback, None
             if callback is not None:

@@ -14,6 +14,7 @@ from dotdo.entity.activation import State
 
 if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
+    from dotdo.storage.journal import RunRow
 
 METHOD = "alarm"
 """What the execution of the handler is called in the journal."""
@@ -134,6 +135,9 @@ class Alarm:
 
     def _info(self) -> AlarmInfo:
         return AlarmInfo(self._asked, self._tries, self._tries > 0)
+
+    def gives_up(self, _row: RunRow) -> bool:
+        return False
 
     def again(self, _payload: bytes | None) -> tuple[Any, Callable[[BaseException | None], Callable[[], None]]]:
         """The handler's coroutine for a replay of its execution, and what ends it."""

@@ -11,7 +11,6 @@ line. Other lines go on.
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
     from dotdo.durable.ports import DeliveryForm
     from dotdo.rpc.server import IncomingCall
+    from dotdo.storage.journal import RunRow
 
 METHOD = "!event"
 """What the execution of a handler is called in the journal."""
@@ -41,23 +41,15 @@ STARTED_AT_ONCE_MAX = 64
 """So many handlers are started one after another before the loop sees to others."""
 
 DEATHS_MAX = 2
+LOST_STARTS_MAX = 10
+"""So often may a handler have begun and neither ended nor failed: something ended its host each time."""
+
 HISTORY_MAX = 20
 
 _TABLE = """CREATE TABLE IF NOT EXISTS _do_deliveries(
     seq INTEGER PRIMARY KEY, line TEXT NOT NULL, handler TEXT NOT NULL, message BLOB NOT NULL,
     starts INTEGER NOT NULL, failures INTEGER NOT NULL, due REAL NOT NULL, history BLOB)"""
 _COUNTER = "deliveries"
-_IDS = frozenset({"$id", "id"})
-
-
-def keywords_for(method: Callable[..., Any], data: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of a command for a method: what only says which entity it is for is left out, unless the method takes it."""
-    if not _IDS & data.keys():
-        return data
-    parameters = inspect.signature(method).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return data
-    return {name: value for name, value in data.items() if name not in _IDS or name in parameters}
 
 
 @dataclass(slots=True, eq=False)
@@ -113,6 +105,29 @@ class Deliveries:
 
     def due_times(self) -> list[float]:
         return [line[0].due for line in self._lines.values() if not line[0].is_running]
+
+    def gives_up(self, row: RunRow) -> bool:
+        """A handler that was interrupted in the middle is counted again, or ended here if that has happened too often."""
+        delivery = self._by_seq.get(int(codec.decode(row.payload or b"\x00")))
+        if delivery is None:
+            return False
+        error = self._lost_too_often(delivery)
+        if error is None:
+
+            def count() -> None:
+                self._add_start(delivery)
+
+            self._activation.exclusively(count)
+            return False
+        self._is_resumed(row.payload)
+
+        def end() -> Callable[[], None]:
+            now = self._activation.host.clock.now()
+            journal.end_run(self._activation.file, row.id, "failed", codec.encode(error), now, ok=False)
+            return self._give_up(delivery, error)
+
+        self._activation.exclusively(end)
+        return True
 
     def again(self, payload: bytes | None) -> tuple[Any, Callable[[BaseException | None], Callable[[], None] | None]]:
         """The handler's coroutine for a replay of its execution, and what ends it."""
@@ -238,11 +253,23 @@ class Deliveries:
         self._pump(line)
 
     def _count_start(self, head: Delivery) -> Callable[[], None]:
-        if self._ledger.host.deaths_of(self._activation.key) >= DEATHS_MAX and head.starts > 0:
-            return self._give_up(head, Quarantined(f"its host died {DEATHS_MAX} times while it ran"))
+        error = self._lost_too_often(head)
+        if error is not None:
+            return self._give_up(head, error)
+        self._add_start(head)
+        return lambda: self._begin(head)
+
+    def _add_start(self, head: Delivery) -> None:
         head.starts += 1
         self._activation.file.add("UPDATE _do_deliveries SET starts = ?2 WHERE seq = ?1", (head.seq, head.starts))
-        return lambda: self._begin(head)
+
+    def _lost_too_often(self, head: Delivery) -> Quarantined | None:
+        """Why a handler is not begun or gone on with again, if it is not."""
+        if self._ledger.host.deaths_of(self._activation.key) >= DEATHS_MAX and head.starts > 0:
+            return Quarantined(f"its host died {DEATHS_MAX} times while it ran")
+        if head.starts - head.failures >= LOST_STARTS_MAX:
+            return Quarantined(f"its host died or was stopped {LOST_STARTS_MAX} times before it came to an end")
+        return None
 
     def _begin(self, head: Delivery) -> None:
         run_id = f"event-{head.seq}-{head.failures}"  # the same again after a crash, so that what it called answers from its record
@@ -274,9 +301,8 @@ class Deliveries:
             raise NoSuchMember(f"{self._activation.spec.noun} has no handler {name!r} (any more)")
         if not takes_data:
             return handler(event)
-        if event.is_keywords:
-            return handler(**keywords_for(handler, event.data))
-        return handler(event.data) if event.has_data else handler()
+        args, kwargs = event.arguments(handler)
+        return handler(*args, **kwargs)
 
     def _ended(self, head: Delivery, error: BaseException | None) -> Callable[[], None]:
         """In the transaction of the handler's last turn."""
@@ -324,7 +350,12 @@ class Deliveries:
         }  # fmt: skip
         self._ledger.outbox.put(*DEAD_LETTERS, ["keep"], codec.encode([[letter], {}]), f"{self._activation.key}/letter/{head.seq}")
         self._activation.file.add("DELETE FROM _do_deliveries WHERE seq = ?1", (head.seq,))
-        return lambda: self._done(head)
+
+        def go_on() -> None:
+            self._ledger.outbox.send_new()
+            self._done(head)
+
+        return go_on
 
     def _done(self, head: Delivery) -> None:
         self._running -= 1

@@ -46,7 +46,10 @@ class Dormant:
         """Replay what was running or is due, oldest first; the others stay rows, with a timer if they have a time."""
         now = self._activation.host.clock.now()
         for row in sorted(self.rows.values(), key=lambda r: r.ordinal):
-            if row.status == "running" or (row.status == "waiting" and row.until is not None and row.until <= now):
+            own = self._ledger.own_executions.get(row.method)
+            if row.status == "running" and own is not None and own.gives_up(row):
+                self.rows.pop(row.id)
+            elif row.status == "running" or (row.status == "waiting" and row.until is not None and row.until <= now):
                 self.replay(row)
             elif row.status == "waiting":
                 self.watch(row)

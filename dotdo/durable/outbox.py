@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _COUNTER = "outbox"
 IN_FLIGHT_MAX = 256
 """So many messages of one line are on their way at once."""
+SENT_AT_ONCE_MAX = 16
+"""So many leave one after another before the loop sees to others."""
 AGAIN_SECONDS, AGAIN_SECONDS_MAX = 0.05, 60.0
 """A refused message is sent again after so long, twice as long each time, and never longer than that."""
 
@@ -103,6 +105,8 @@ class Outbox:
         self._lines: dict[tuple[str, str], _Line] = {}
         self._with_promises: dict[int, tuple[str, str, bytes]] = {}
         self._acked: list[int] = []
+        self._leaving: deque[tuple[tuple[str, str], bool]] = deque()
+        self._is_sending = False
         self._is_stopped = False
 
     @property
@@ -190,18 +194,33 @@ class Outbox:
     # -- lines --------------------------------------------------------------------------------------------------
 
     def _go(self, places: list[tuple[str, str]], alone: list[int], *, repeat: bool = False) -> None:
-        for place in places:
-            self._pump(place, repeat=repeat)
+        self._leaving.extend((place, repeat) for place in places)
+        if not self._is_sending:
+            self._send_some()
         for number in alone:
             if not self._is_stopped and number in self._with_promises:
                 self._activation.host.loop.create_task(self._fill_then_send(number))
 
-    def _pump(self, place: tuple[str, str], *, repeat: bool = False) -> None:
-        """Send of a line what may go now."""
+    def _send_some(self) -> None:
+        """Line after line, in slices: a fan-out to thousands must hold neither its sender nor those beside it."""
+        self._is_sending = True
+        left = SENT_AT_ONCE_MAX
+        while self._leaving and left > 0:
+            place, repeat = self._leaving[0]
+            left -= self._pump(place, repeat=repeat, most=left)
+            if left > 0:
+                self._leaving.popleft()
+        self._is_sending = bool(self._leaving)
+        if self._is_sending:
+            self._activation.host.loop.call_soon(self._send_some)
+
+    def _pump(self, place: tuple[str, str], *, repeat: bool = False, most: int = IN_FLIGHT_MAX) -> int:
+        """Send of a line what may go now; how many went."""
         line = self._lines.get(place)
+        sent = 0
         while line is not None and line.waiting and line.again_at is None and len(line.on_their_way) < IN_FLIGHT_MAX:
-            if self._is_stopped:
-                return
+            if self._is_stopped or sent == most:
+                break
             number = line.waiting.popleft()
             message = line.messages.get(number)
             if message is None:
@@ -209,6 +228,8 @@ class Outbox:
             before = line.before(number)
             line.on_their_way.add(number)
             self._send(place, number, before, message, repeat=repeat)
+            sent += 1
+        return sent
 
     def _send(self, place: tuple[str, str], number: int, before: int, message: bytes, *, repeat: bool) -> None:
         parts: Any = codec.decode(message)

@@ -10,6 +10,7 @@ from dotdo.rpc.server import IncomingCall
 
 if TYPE_CHECKING:
     from dotdo.durable.ledger import Ledger
+    from dotdo.storage.journal import RunRow
 
 
 class Component(Protocol):
@@ -33,6 +34,9 @@ class OwnExecutions(Protocol):
 
     def again(self, payload: bytes | None) -> tuple[Any, Callable[[BaseException | None], Callable[[], None] | None]]:
         """The handler's coroutine for a replay, and what ends it. Raises LookupError."""
+
+    def gives_up(self, row: RunRow) -> bool:
+        """True if an execution that was interrupted is not to be replayed; the component ends it."""
 
 
 class Undoable(Protocol):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from dotdo.events import names
 from dotdo.rpc import caller as callers
+
+ADDRESSES = ("to", "$id", "id")
+"""The fields of a payload that say which entity it is for, first of them first."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,17 @@ class Event:
     via: tuple[str, ...] = field(default=(), repr=False)
     """The handlers that led to it, oldest first."""
 
+    def arguments(self, method: Callable[..., Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """How a noun's method is called with it: keywords as keywords, a payload as its one argument.
+
+        Keywords that only say which entity it is for are left out, unless the method asks for them.
+        """
+        if not self.is_keywords:
+            return (self.data,) if self.has_data else (), {}
+        parameters = inspect.signature(method).parameters
+        takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+        return (), {name: value for name, value in self.data.items() if takes_all or name in parameters or name not in ADDRESSES}
+
     @property
     def noun(self) -> str:
         return names.split(self.name)[0]
@@ -44,7 +60,18 @@ class Event:
 
 def current_event() -> Event | None:
     """The event whose handler runs now; None outside handlers."""
+    run = _current_run()
+    return run.event if run is not None else None
+
+
+def is_handled_here(event: Event) -> None:
+    """The execution that runs is the handling of this event."""
+    run = _current_run()
+    if run is not None:
+        run.event = event
+
+
+def _current_run() -> Any:
     ledger = getattr(callers.CALLER.get(), "ledger", None)
     turn = ledger.activation.turn if ledger is not None else None
-    run = turn.task.run if turn is not None and turn.task is not None else None
-    return run.event if run is not None else None
+    return turn.task.run if turn is not None and turn.task is not None else None

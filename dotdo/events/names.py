@@ -176,12 +176,12 @@ def matches(pattern: str | EventName, name: str | EventName) -> bool:
 
     A name without an entity wants the event of every entity; a bare word is matched by itself alone.
     """
-    return str(parse(pattern)) in _patterns_of(parse_event(name))
+    return str(parse(pattern)) in patterns_of(name)
 
 
-def _patterns_of(name: EventName) -> list[str]:
-    """Every pattern that matches, nearest first; there are never more than seven."""
-    noun, verb, scope = split(name)
+def patterns_of(name: str | EventName) -> list[str]:
+    """Every pattern that matches what is called `name`, nearest first; there are never more than seven."""
+    noun, verb, scope = split(parse_event(name))
     if not verb:
         return [str(name)] if not scope else [str(name), noun]
     patterns = [f"{noun}.{verb}", f"*.{verb}", f"{noun}.*", "*.*"]
@@ -212,7 +212,7 @@ class PatternIndex(Generic[T]):
         Exact names come first, then `*.verb`, `Noun.*`, `*.*`; within one pattern it is the order of registration.
         """
         found: dict[T, None] = {}
-        for pattern in _patterns_of(parse_event(name)):
+        for pattern in patterns_of(name):
             found.update(self._values.get(pattern, {}))
         return list(found)
 

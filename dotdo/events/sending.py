@@ -85,12 +85,11 @@ class Send:
             text = f"{noun}.send{at}{scope}"
         if len(payload) > 1 or (payload and fields):
             raise DefinitionError(f"send({text!r}) takes one payload or keywords, not {len(payload)} values and {len(fields)} keywords")
+        if to is not None and not payload:
+            fields = {"to": to, **fields}
         data = payload[0] if payload else (fields or None)
-        is_for_method = registry.command_noun(text) is not None
-        if to is None and is_for_method:
+        if to is None and names.scope_of(text) is None and registry.command_noun(text) is not None:
             entity_of(text, data)
-        elif to is not None and not is_for_method and not payload:
-            data = fields = {"to": to, **fields}
         receiver = None if to is None else str(to)
         return _send(text, data, receiver, send_at, is_keywords=bool(fields), has_data=bool(payload or fields))
 
@@ -130,11 +129,16 @@ class _Sending:
 def entity_of(name: str, data: Any, key: str | None = None) -> str:
     """Which entity an event or a command is for, by its data. Raises NoKey."""
     for field in (key,) if key is not None else ("$id", "id"):
-        value = data.get(field) if isinstance(data, dict) else getattr(data, field.lstrip("$"), None)
+        value = value_of(data, field)
         if value is not None:
             return value if isinstance(value, str) else str(value)
     wanted = repr(key) if key is not None else "'$id' or 'id'"
     raise NoKey(f"{name}: its payload has no {wanted} that says which entity it is for; give to='...' or key='...'")
+
+
+def value_of(data: Any, field: str) -> Any:
+    """A field of a payload, or None."""
+    return data.get(field) if isinstance(data, dict) else getattr(data, field.lstrip("$"), None)
 
 
 def _send(name: str, data: Any, to: str | None, send_at: datetime | None, *, is_keywords: bool, has_data: bool) -> Delivery:

@@ -23,6 +23,7 @@ from dotdo.entity.activation import Activation, State
 from dotdo.entity.ports import TurnSlot
 from dotdo.errors import DotdoError, Quarantined, StorageError
 from dotdo.hosting import catalog, control
+from dotdo.hosting.bedtime import Bedtime
 from dotdo.hosting.data_folder import DataFolder
 from dotdo.hosting.dedicated import DedicatedHosts, Launcher
 from dotdo.hosting.deletions import Deletions
@@ -116,9 +117,11 @@ class Host:
         self.dedicated = DedicatedHosts(self, self.shards, launcher) if self.shards is not None and launcher is not None else None
         self.on_leave: Callable[[], None] | None = None
         self.on_ended: Callable[[Activation, BaseException | None], None] | None = None
+        self._woken_too_early: set[str] = set()
         self._is_stopping = False
         self.slot: TurnSlot | None = slot
         self._evicting = False
+        self._bedtime = Bedtime(self)
         self._renewal = Renewal(self)
         catalog.on_replaced(self._renewal)
         self._memory = Memory(loop, self._workers)
@@ -180,7 +183,10 @@ class Host:
         if until is not None and until > self.clock.now() and self.shards is not None:
             self.shards.wakes.at(key, until)
             return
-        if (noun, entity_id) in self.activations or key in self.quarantine or key in self.deletions:
+        activation = self.activations.get((noun, entity_id))
+        if activation is not None and activation.state is State.CLOSING:
+            self._woken_too_early.add(key)
+        if activation is not None or key in self.quarantine or key in self.deletions:
             return
         try:
             if self.dedicated is not None and self.dedicated.serves(noun):
@@ -211,11 +217,11 @@ class Host:
             await self.dedicated.stop()
         self._is_stopping = True
         self.territory.stop()
+        idle = [activation for activation in self.activations.values() if activation.is_idle]
         for activation in list(self.activations.values()):
-            if activation.is_idle:
-                self.hibernate(activation)
-            elif activation.state not in (State.CLOSING, State.ENDED):
+            if not activation.is_idle and activation.state not in (State.CLOSING, State.ENDED):
                 activation.leave()
+        self._bedtime.put(idle)
         if self.activations:
             self._stopped = self.loop.create_future()
             await self._stopped
@@ -234,6 +240,7 @@ class Host:
         self.territory.stop()
         for session in list(self.sessions):
             session.cut()
+        self._bedtime.clear()
         for activation in list(self.activations.values()):
             self._left_open.append(activation.vanish())
         self.activations.clear()
@@ -441,11 +448,12 @@ class Host:
             activation.ledger.shelve_parked(now - timeout)
             self._arm_idle(activation, now)
         elif now - activation.used_at >= timeout:
-            self.hibernate(activation)
+            self._bedtime.put([activation])
         else:
             self._arm_idle(activation, activation.used_at)
 
     def hibernate(self, activation: Activation) -> None:
+        self._bedtime.begins(activation)
         if activation.idle_timer is not None:
             activation.idle_timer.cancel()
             activation.idle_timer = None
@@ -468,8 +476,7 @@ class Host:
             if over <= 0:
                 return
             idle = sorted((a for a in self.activations.values() if a.is_idle), key=lambda a: a.used_at)
-            for activation in idle[: over + room // 20]:
-                self.hibernate(activation)
+            self._bedtime.put(idle[: over + room // 20])
 
         self.loop.call_soon(evict)
 
@@ -508,9 +515,15 @@ class Host:
         if error is not None and not calls and not self._is_stopping and activation.file.exists():
             key = activation.key
             self.clock.call_at(self.clock.now() + 1.0, lambda: self.wake(key))
+        if not any(self._listeners.get(activation.key, {}).values()):
+            self._listeners.pop(activation.key, None)
+        if activation.key in self._woken_too_early:
+            self._woken_too_early.discard(activation.key)
+            self.wake(activation.key)
         if self.on_ended is not None:
             self.on_ended(activation, error)
         activation.let_go()
+        self._bedtime.ended(activation)
         self._memory.give_back_soon()
         if not self.activations and self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)

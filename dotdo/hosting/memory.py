@@ -8,7 +8,7 @@ import ctypes
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-ENDED_MIN = 500
+ENDED_MIN = 50
 """So many activations must have ended before it is worth while."""
 
 QUIET_SECONDS = 1.0

@@ -16,11 +16,8 @@ from dotdo.errors import StorageError
 from dotdo.hosting.data_folder import DataFolder
 from dotdo.hosting.shard_index import ShardIndex
 from dotdo.hosting.shards import Shard, shard_of
-from dotdo.hosting.territory import Wakes
+from dotdo.hosting.wakes import Wakes
 from dotdo.names import key_of
-
-WAKE_HORIZON_SECONDS = 3600.0
-WAKE_BATCH = 1000
 
 
 class OwnedShards:
@@ -41,12 +38,9 @@ class OwnedShards:
         self._clock = clock
         self._workers = workers
         self._wake = wake
-        self._spawn = spawn
         self._shards: dict[int, Shard] = {}
         self._indexes: dict[int, ShardIndex] = {}
-        self._horizon_timer: Any = None
-        self._is_stopped = False
-        self.wakes = Wakes(clock, wake)
+        self.wakes = Wakes(clock, self._read_sleepers, spawn, wake)
 
     @property
     def numbers(self) -> list[int]:
@@ -89,10 +83,7 @@ class OwnedShards:
 
     def stop(self) -> None:
         """Wake nobody any more."""
-        self._is_stopped = True
         self.wakes.stop()
-        if self._horizon_timer is not None:
-            self._horizon_timer.cancel()
 
     # -- one entity ---------------------------------------------------------------------------------------------
 
@@ -116,9 +107,13 @@ class OwnedShards:
 
     def put(self, key: str, noun: str, due: float | None, size: int, done: Callable[[], None]) -> None:
         """Write a sleeper's row, and wake it when it is due."""
-        self.index_of(key).put(key, noun, due, size, self._clock.now(), done)
-        if due is not None:
-            self.wakes.at(key, due)
+
+        def is_written() -> None:
+            if due is not None:
+                self.wakes.slept(key, due)
+            done()
+
+        self.index_of(key).put(key, noun, due, size, self._clock.now(), is_written)
 
     def delete_left(self, key: str) -> None:
         """The host does that itself."""
@@ -142,24 +137,12 @@ class OwnedShards:
         return [entry for index in self._indexes.values() for entry in await index.entities(noun, limit)]
 
     async def wake_all(self) -> None:
-        """Wake who was active when the owner before died, and set timers for those that are due soon."""
+        """Wake who was active when the owner before died, and know those that are due next."""
         loop = asyncio.get_running_loop()
         for shard in self._shards.values():
             for noun, entity_id in await loop.run_in_executor(self._workers, shard.active_files):
                 self._wake(key_of(noun, entity_id))
-        await self._load_wakes()
+        await self.wakes.read_on()
 
-    async def _load_wakes(self) -> None:
-        horizon = self._clock.now() + WAKE_HORIZON_SECONDS
-        nexts = []
-        for index in self._indexes.values():
-            page = [("", -1.0)]
-            while page:
-                page = await index.due(horizon, WAKE_BATCH, (page[-1][1], page[-1][0]))
-                for key, due in page:
-                    self.wakes.at(key, due)
-            following = await index.next_due_after(horizon)
-            if following is not None:
-                nexts.append(following)
-        if nexts and not self._is_stopped:
-            self._horizon_timer = self._clock.call_at(min(nexts), lambda: self._spawn(self._load_wakes()))
+    async def _read_sleepers(self, after: tuple[float, str], limit: int) -> list[list[tuple[float, str]]]:
+        return [await index.sleepers(after, limit) for index in self._indexes.values()]

@@ -38,6 +38,8 @@ class ShardIndex:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: aiosqlite.Connection | None = None
+        # one for all writes: a connection keeps track of its last 200 cursors, and each would hold memory of its time
+        self._cursor: aiosqlite.Cursor
         self._rows: list[tuple[str, str, float | None, int, float]] = []
         self._waiting: list[Callable[[], None]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -52,6 +54,7 @@ class ShardIndex:
             if is_new:
                 await self._rebuild(connection)
             await connection.commit()
+            self._cursor = await connection.cursor()
         except aiosqlite.Error as error:
             await self.close()
             raise StorageError(f"{self._path} cannot be used: {error}; moved away, it is made anew from the entities' files") from error
@@ -92,7 +95,7 @@ class ShardIndex:
                 rows, self._rows = self._rows, []
                 waiting, self._waiting = self._waiting, []
                 try:
-                    await self._open.executemany("INSERT OR REPLACE INTO entities VALUES(?, ?, ?, ?, ?)", rows)
+                    await self._cursor.executemany("INSERT OR REPLACE INTO entities VALUES(?, ?, ?, ?, ?)", rows)
                     await self._open.commit()
                 except aiosqlite.Error as error:
                     # a full disk, most likely: who falls asleep is held until its row is safe, or until its host ends
@@ -107,15 +110,10 @@ class ShardIndex:
         finally:
             self._writer = None
 
-    async def due(self, before: float, limit: int, after: tuple[float, str] = (-1.0, "")) -> list[tuple[str, float]]:
-        """A page of the sleepers to be woken before a time, earliest first; `after` is the last page's last (due, key)."""
-        sql = "SELECT key, due FROM entities WHERE due IS NOT NULL AND due <= ? AND (due, key) > (?, ?) ORDER BY due, key LIMIT ?"
-        return [(row[0], row[1]) for row in await self._open.execute_fetchall(sql, (before, *after, limit))]
-
-    async def next_due_after(self, after: float) -> float | None:
-        """When the next sleeper beyond a time is due."""
-        rows = list(await self._open.execute_fetchall("SELECT min(due) FROM entities WHERE due > ?", (after,)))
-        return rows[0][0] if rows else None
+    async def sleepers(self, after: tuple[float, str], limit: int) -> list[tuple[float, str]]:
+        """A page of those who must be woken, (due, key) in order, from beyond `after` on."""
+        sql = "SELECT due, key FROM entities WHERE due IS NOT NULL AND (due, key) > (?, ?) ORDER BY due, key LIMIT ?"
+        return [(row[0], row[1]) for row in await self._open.execute_fetchall(sql, (*after, limit))]
 
     async def entities(self, noun: str | None, limit: int, after: str = "") -> list[tuple[str, int]]:
         """Keys and sizes in key order."""

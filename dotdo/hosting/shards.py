@@ -6,7 +6,6 @@ number: whoever held an older one can never write beside its successor.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 from pathlib import Path
@@ -16,7 +15,6 @@ from dotdo.hosting.locks import KernelLock
 from dotdo.storage import paths
 
 
-@functools.lru_cache(maxsize=65_536)
 def shard_of(key: str, count: int) -> int:
     """The shard a key belongs to; the same on every machine, for ever."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") % count

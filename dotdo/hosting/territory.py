@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
-
-from dotdo.clock import Clock
+from typing import Protocol
 
 
 class Territory(Protocol):
@@ -42,38 +40,3 @@ class Territory(Protocol):
 
     async def keep_asleep(self, key: str, reason: str) -> None:
         """Remember that the entity is quarantined."""
-
-
-class Wakes:
-    """The timers of sleepers that are due within the hour."""
-
-    def __init__(self, clock: Clock, wake: Callable[[str], None]) -> None:
-        self._clock = clock
-        self._wake = wake
-        self._timers: dict[str, Any] = {}
-        self._is_stopped = False
-
-    def at(self, key: str, due: float) -> None:
-        """Wake the entity then; a timer set before is forgotten."""
-        self.forget(key)
-        if self._is_stopped:
-            return
-
-        def wake() -> None:
-            self._timers.pop(key, None)
-            self._wake(key)
-
-        self._timers[key] = self._clock.call_at(due, wake)
-
-    def forget(self, key: str) -> None:
-        """It is awake, or gone."""
-        timer = self._timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()
-
-    def stop(self) -> None:
-        """Nobody is woken any more."""
-        self._is_stopped = True
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()

@@ -15,7 +15,7 @@ from dotdo import clock, codec
 from dotdo.durable.deliveries import DEAD_LETTERS
 from dotdo.durable.projection import COLLECTION
 from dotdo.durable_object.do import DO
-from dotdo.errors import NoSuchLetter
+from dotdo.errors import DefinitionError, NoKey, NoSuchLetter
 from dotdo.events.event import Event
 from dotdo.nouns.event_log import _tell
 from dotdo.rpc.stub import make_stub
@@ -82,23 +82,28 @@ class DeadLetters(DO, noun=DEAD_LETTERS[0], max_queue=100_000):
         letter: Any = codec.decode(row["letter"])
         return {**letter, "event": codec.decode(letter["message"])}
 
-    async def drop(self, number: int) -> bool:
-        """Forget a letter; False if it is not there."""
+    async def drop(self, numbers: list[int]) -> int:
+        """Forget letters; how many were there."""
+        return sum(self._forget(number) for number in numbers)
+
+    def _forget(self, number: int) -> bool:
         was_there = bool(self.storage.sql("DELETE FROM letters WHERE number = ?", number).rows_written)
         if was_there:
             self._show(number, None)
         return was_there
 
     async def replay(self, numbers: list[int]) -> int:
-        """Send letters to their handlers again; how many were there."""
+        """Send letters to their handlers again, those that have a receiver; how many."""
         count = 0
         for number in numbers:
             row = self.storage.sql("SELECT letter FROM letters WHERE number = ?", number).first()
             if row is None:
                 continue
             letter: Any = codec.decode(row["letter"])
+            if not letter["entity"]:
+                continue
             _tell(letter["noun"], letter["entity"], "event", letter["handler"], letter["line"], letter["message"])
-            await self.drop(number)
+            self._forget(number)
             count += 1
         return count
 
@@ -124,19 +129,36 @@ class Letters:
         return _letter_of(number, letter)
 
     async def replay(self, letter_id: str | None = None, *, name: str | None = None, noun: str | None = None) -> int:
-        """Try one letter again, or all of an event's name or a noun, or all there are; how many."""
+        """Try one letter again, or all of an event's name or a noun, or all there are; how many.
+
+        Raises:
+            NoSuchLetter: there is no letter of this id.
+            NoKey: its payload does not say which entity it is for, so there is nobody to try it with.
+        """
         if letter_id is not None:
             if not await _entity().replay([_number(letter_id)]):
-                raise NoSuchLetter(f"there is no dead letter {letter_id!r} (any more)")
+                letter = await self.get(letter_id)
+                raise NoKey(f"{letter.event.name} cannot be replayed for {letter.handler}: {letter.error}; send it anew with to='...'")
             return 1
         count = 0
         async for numbers in _pages(name, noun):
             count += await _entity().replay(numbers)
         return count
 
-    async def delete(self, letter_id: str) -> bool:
-        """Forget a letter; False if it was not there."""
-        return bool(await _entity().drop(_number(letter_id)))
+    async def delete(self, letter_id: str | None = None, *, name: str | None = None, noun: str | None = None) -> int:
+        """Forget one letter, or all of an event's name or a noun; how many were there.
+
+        Raises:
+            DefinitionError: nothing says which; nobody forgets all of them by mistake.
+        """
+        if letter_id is not None:
+            return int(await _entity().drop([_number(letter_id)]))
+        if name is None and noun is None:
+            raise DefinitionError("dead_letters.delete() says not which: give a letter's id, name= or noun=")
+        count = 0
+        async for numbers in _pages(name, noun):
+            count += await _entity().drop(numbers)
+        return count
 
     def __repr__(self) -> str:
         return "dotdo.dead_letters"

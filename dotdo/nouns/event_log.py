@@ -19,14 +19,14 @@ import weakref
 from typing import Any
 
 from dotdo import clock, codec
-from dotdo.durable import deliveries
+from dotdo.durable.deliveries import DEAD_LETTERS
 from dotdo.durable.event_waits import EVENT_LOG
 from dotdo.durable_object.do import DO
-from dotdo.errors import NoHandler
+from dotdo.errors import NoHandler, NoKey
 from dotdo.events import names, registry
 from dotdo.events.event import Event
 from dotdo.events.registry import Handler
-from dotdo.events.sending import entity_of
+from dotdo.events.sending import entity_of, value_of
 from dotdo.events.subscriptions import PATTERNS
 from dotdo.events.tense import is_event
 from dotdo.hosting import catalog
@@ -37,7 +37,7 @@ from dotdo.rpc.node import Node
 from dotdo.rpc.promise import CallPromise
 from dotdo.rpc.stub import make_stub
 
-PAGE = 500
+PAGE = 100
 """So many subscribers are served in one commit."""
 
 EVENTS_MAX = 100_000
@@ -45,6 +45,7 @@ RELOAD_SECONDS = 0.5
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS events(number INTEGER PRIMARY KEY, id TEXT NOT NULL, at REAL NOT NULL, event BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS events_at ON events(at);
 CREATE TABLE IF NOT EXISTS delayed(id TEXT PRIMARY KEY, due REAL NOT NULL, event BLOB NOT NULL, entity TEXT);
 CREATE TABLE IF NOT EXISTS subscribers(number INTEGER PRIMARY KEY, key TEXT NOT NULL, handler TEXT NOT NULL, pattern TEXT NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS subscribers_once ON subscribers(key, handler, pattern);
@@ -97,7 +98,10 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         handlers = self._handlers(event)
         asked = [handler for handler in handlers if handler.is_exact]
         if not asked and not is_event(event.verb):
-            raise NoHandler(f"nobody handles {event.name}: no noun has that method, and nothing is registered for it with on")
+            raise NoHandler(
+                f"nobody handles {event.name}: no noun has that method, and nothing is registered for it with on; "
+                f"for those that only listen or wait for it, send it without awaiting an answer"
+            )
         self._number(event)
         for handler in handlers:
             if not handler.is_exact:
@@ -145,10 +149,22 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         return found
 
     def _deliver(self, handler: Handler, event: Event, to: str | None) -> None:
-        noun, entity_id, method = _receiver(handler, event, to)
+        try:
+            noun, entity_id, method = _receiver(handler, event, to)
+        except NoKey as error:
+            self._keep_undeliverable(handler, event, error)
+            return
         line = f"{event.source or 'outside'} {method}" if handler.noun else event.id
         caused = dataclasses.replace(event, via=(*event.via, handler.id))
         _tell(noun, entity_id, "event", method, line, codec.encode(caused))
+
+    def _keep_undeliverable(self, handler: Handler, event: Event, error: NoKey) -> None:
+        """One handler cannot have the event; that is nothing to the others."""
+        letter = {
+            "noun": handler.noun, "entity": "", "handler": handler.name, "line": "", "message": codec.encode(event),
+            "error": f"NoKey: {error}", "attempts": 0, "history": [], "at": self._now(),
+        }  # fmt: skip
+        make_stub(*DEAD_LETTERS).keep(letter)
 
     def _ask(self, handler: Handler, event: Event, to: str | None) -> Any:
         """The promise of a handler's answer."""
@@ -160,9 +176,8 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         target = make_stub(noun, entity_id)[method]
         if not handler.name.startswith("call:"):
             return target(caused)
-        if event.is_keywords:
-            return target(**deliveries.keywords_for(getattr(catalog.lookup(noun).cls, method), event.data))
-        return target(event.data) if event.has_data else target()
+        args, kwargs = event.arguments(getattr(catalog.lookup(noun).cls, method))
+        return target(*args, **kwargs)
 
     # -- subscribers --------------------------------------------------------------------------------------------
 
@@ -176,15 +191,22 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         self.storage.sql("DELETE FROM subscribers WHERE key = ? AND handler = ? AND pattern = ?", key, handler, pattern)
 
     async def _serve_subscribers(self, event: Event) -> None:
+        patterns = names.patterns_of(event.name)
+        wanted = ", ".join("?" * len(patterns))
+        # who subscribed to several patterns that match gets it once
+        sql = (
+            f"SELECT number, key, handler, pattern FROM subscribers AS s WHERE pattern IN ({wanted}) AND number > ? AND NOT EXISTS "
+            f"(SELECT 1 FROM subscribers AS e WHERE e.key = s.key AND e.handler = s.handler AND e.pattern IN ({wanted}) "
+            f"AND e.number < s.number) ORDER BY number LIMIT ?"
+        )
         after = 0
         while True:
-            page = self.storage.sql(
-                "SELECT number, key, handler, pattern FROM subscribers WHERE number > ? ORDER BY number LIMIT ?", after, PAGE
-            ).all()
+            page = self.storage.sql(sql, *patterns, after, *patterns, PAGE).all()
             for row in page:
                 noun, _, entity_id = row["key"].partition("/")
-                if names.matches(row["pattern"], event.name):
-                    self._deliver(Handler(row["pattern"], row["handler"], noun), event, entity_id)
+                handler = Handler(row["pattern"], row["handler"], noun)
+                if handler.is_exact or handler.id not in event.via:
+                    self._deliver(handler, event, entity_id)
             if len(page) < PAGE:
                 return
             after = page[-1]["number"]
@@ -229,8 +251,10 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         after = row["after"]
         while True:
             page = self.storage.sql(
-                "SELECT number, event FROM events WHERE number > ? AND at >= ? ORDER BY number LIMIT ?", after, row["since"], PAGE
-            ).all()
+                "SELECT number, event FROM events WHERE number > ?1 AND at >= ?2 "
+                "AND number >= (SELECT min(number) FROM events WHERE at >= ?2) ORDER BY number LIMIT ?3",
+                after, row["since"], PAGE,
+            ).all()  # fmt: skip
             for kept in page:
                 event: Any = codec.decode(kept["event"])
                 if kept["number"] not in taken and _projection(event, fields) == row["wanted"]:
@@ -283,9 +307,11 @@ def _receiver(handler: Handler, event: Event, to: str | None) -> tuple[str, str,
     """Noun, id and method of who gets an event."""
     if not handler.noun:
         return Function._do_spec_.noun, handler.name, "handle"
-    if to is None:
+    if handler.key is not None and (to is None or value_of(event.data, handler.key) is not None):
+        to = entity_of(event.name, event.data, handler.key)
+    elif to is None:
         scope = names.scope_of(event.name)
-        to = scope[1] if scope is not None and scope[0] == handler.noun else entity_of(event.name, event.data, handler.key)
+        to = scope[1] if scope is not None and scope[0] == handler.noun else entity_of(event.name, event.data)
     return handler.noun, f"{handler.within}{to}", handler.name
 
 

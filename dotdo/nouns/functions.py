@@ -13,7 +13,7 @@ from typing import Any
 from dotdo.durable_object.do import DO
 from dotdo.entity.noun import Code
 from dotdo.errors import NounNotLoadable
-from dotdo.events.event import Event
+from dotdo.events.event import Event, is_handled_here
 from dotdo.hosting import catalog
 
 
@@ -29,6 +29,7 @@ class Function(DO, noun="DotdoFunction", max_queue=100_000):
 
     async def answer(self, event: Event) -> Any:
         """Handle an event that somebody awaits."""
+        is_handled_here(event)
         return await self._call(event)
 
     async def handle(self, event: Event) -> None:

@@ -13,7 +13,7 @@ import contextvars
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from dotdo.config import Settings
 from dotdo.documents.database import db
 from dotdo.durable import handle
 from dotdo.errors import DotdoError
+from dotdo.events import registry
 from dotdo.hosting import data_folder
 from dotdo.hosting.data_folder import DataFolder
 from dotdo.hosting.host import Host
@@ -44,11 +45,22 @@ OUTSIDE_SECONDS = 0.1
 class Runtime:
     """A runtime for one test."""
 
-    def __init__(self, *, clock: Literal["system", "virtual"], data: Path | None, disk: Disk, env: Any, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Literal["system", "virtual"],
+        data: Path | None,
+        disk: Disk,
+        env: Any,
+        modules: Iterable[str] | None,
+        options: dict[str, Any],
+    ) -> None:
         self._virtual = clock == "virtual"
         self._given = data
         self._disk = disk
         self._env = env
+        self._modules = modules
+        self._handlers: registry.Application
         self._options = {"shards": 4, **options}
         self._mocks: dict[str, Callable[..., Any]] = {}
         self._crash_step: str | None = None
@@ -71,7 +83,12 @@ class Runtime:
         self.settings = Settings.from_options(**self._options)
         self.folder = data_folder.open_folder(self.path, self.settings.shards)
         self.clock = VirtualClock() if self._virtual else SystemClock(loop)
-        await self._start()
+        self._handlers = registry.enter(self._modules)
+        try:
+            await self._start()
+        except BaseException:
+            registry.leave(self._handlers)
+            raise
         self.client = Client(self.router, loop)
         self.client.on_waiting = self._watch
         self.client.call_later = lambda seconds, expire: self.clock.call_at(self.clock.now() + seconds, expire)
@@ -123,6 +140,7 @@ class Runtime:
         self._operator.close()
         self.router.host = None
         await self.host.stop()
+        registry.leave(self._handlers)
         if self._given is None:
             shutil.rmtree(self.path, ignore_errors=True)
 
@@ -311,7 +329,18 @@ def runtime(
     data: Path | None = None,
     disk: Disk = REAL,
     env: Any = None,
+    modules: Iterable[str] | None = None,
     **options: Any,
 ) -> Runtime:
-    """An in-process runtime for a test; `options` are those of `dotdo.init`."""
-    return Runtime(clock=clock, data=data, disk=disk, env=env, options=options)
+    """An in-process runtime for a test.
+
+    Args:
+        clock: "virtual" for one that passes over every wait.
+        data: the data folder; a temporary one by default.
+        disk: what it writes to, for tests of power cuts.
+        env: `self.env` of the entities.
+        modules: only event handlers and nouns of these modules (`__name__` of each) get events and commands; all by default. What a test
+            declares inside its own function is forgotten in any case when the runtime ends.
+        options: those of `dotdo.init`.
+    """
+    return Runtime(clock=clock, data=data, disk=disk, env=env, modules=modules, options=options)

@@ -14,9 +14,9 @@ seen: list = []
 @pytest.fixture(autouse=True)
 def only_mine():
     seen.clear()
-    before = registry.use_modules([__name__])
+    entered = registry.enter([__name__])
     yield
-    registry.use_modules(before)
+    registry.leave(entered)
 
 
 @on.Thing.created

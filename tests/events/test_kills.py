@@ -14,10 +14,9 @@ import pytest
 
 import dotdo
 from dotdo import DO, on
-from dotdo.events import registry
 from dotdo.testing import runtime
 
-ROUNDS = int(os.environ.get("DOTDO_EVENT_KILLS", "6"))  # twenty when asked for by hand
+ROUNDS = 20 if os.environ.get("DOTDO_FULL") else 5
 EVENTS = 1000
 
 PROGRAM = """
@@ -87,15 +86,11 @@ async def test_every_effect_once_and_in_order_over_kills(tmp_path: Path):
         os.kill(process.pid, signal.SIGKILL)
         await asyncio.to_thread(process.wait)
         process.stdout.close()
-    before = registry.use_modules([KillReceiver.__module__])
-    try:
-        async with runtime(data=data, shards=4):
-            while await KillReceiver("r").seen < ROUNDS * EVENTS:
-                await asyncio.sleep(0.05)
-            await asyncio.sleep(0.3)
-            assert await KillReceiver("r").seen == ROUNDS * EVENTS
-            assert await KillReceiver("r").out_of_order == 0
-            assert await KillPublisher("p").sent == ROUNDS * EVENTS
-            assert await dotdo.dead_letters.list() == []
-    finally:
-        registry.use_modules(before)
+    async with runtime(data=data, shards=4, modules=[KillReceiver.__module__]):
+        while await KillReceiver("r").seen < ROUNDS * EVENTS:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        assert await KillReceiver("r").seen == ROUNDS * EVENTS
+        assert await KillReceiver("r").out_of_order == 0
+        assert await KillPublisher("p").sent == ROUNDS * EVENTS
+        assert await dotdo.dead_letters.list() == []

@@ -77,3 +77,34 @@ async def test_hosts_killed_while_events_go_between_them(ray_data):
 @pytest.mark.feature(57, 80)
 async def test_a_function_answers_in_a_host(ray_data):
     assert await send("ClusterQuestion.asked", {"n": 21}) == 42
+
+
+class ClusterVictim(DO):
+    survived: int = 0
+
+    @on.ClusterPoison.drunk
+    async def drunk(self, event) -> None:
+        if event.data["after"] == "a step":
+            await self.do(self._sip, step_id="sip")
+        if event.data["after"] != "never":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.survived += 1
+
+    async def _sip(self) -> None: ...
+
+
+@pytest.mark.feature(73)
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("after", ["nothing", "a step"])
+async def test_a_handler_that_kills_its_host_ends_in_the_dead_letters_and_the_next_event_is_handled(ray_data, after):
+    victim = ClusterVictim(f"victim of {after}")
+    await send("ClusterPoison.drunk", id=victim.id, after=after).queued()
+    await send("ClusterPoison.drunk", id=victim.id, after="never").queued()
+    while not (letters := [x for x in await dotdo.dead_letters.list(name="ClusterPoison.drunk") if x.data["id"] == victim.id]):
+        await asyncio.sleep(0.2)
+    assert letters[0].data["after"] == after
+    assert letters[0].attempts == 2
+    assert "died" in letters[0].error
+    while not await victim.survived:
+        await asyncio.sleep(0.05)
+    assert await victim.survived == 1
