@@ -19,6 +19,8 @@ from dotdo import clock, send
 from dotdo.testing import runtime
 from tests.crashes import killed_at_commit
 
+MINE = ["actors.email", "actors.notification"]
+
 
 class Mailbox:
     """A mail server that keeps what it takes; `answers` are what it says instead of yes, first to last."""
@@ -55,7 +57,7 @@ def mailbox():
 
 @pytest.fixture
 async def shop(mailbox):
-    async with runtime(clock="virtual", env=mailbox.env) as running:
+    async with runtime(clock="virtual", env=mailbox.env, modules=MINE) as running:
         yield running
 
 
@@ -104,7 +106,7 @@ async def test_without_a_server_it_says_how_to_name_one(virtual):
 
 @pytest.mark.parametrize("commit", range(1, 8))
 async def test_killed_at_any_commit_a_mail_arrives_once(mailbox, commit):
-    async with runtime(env=mailbox.env) as rt:
+    async with runtime(env=mailbox.env, modules=MINE) as rt:
         with killed_at_commit(rt, commit) as commits:
             receipt = await Email("ann@example.org").deliver(
                 subject="your order",
@@ -117,7 +119,7 @@ async def test_killed_at_any_commit_a_mail_arrives_once(mailbox, commit):
 
 async def test_killed_between_the_servers_yes_and_its_record_it_goes_again_under_the_same_id(mailbox):
     """SMTP cannot say whether a message was taken, so this is the one moment that can make two of it."""
-    async with runtime(env=mailbox.env) as rt:
+    async with runtime(env=mailbox.env, modules=MINE) as rt:
         mailbox.on_taken = lambda: (
             setattr(mailbox, "on_taken", None),
             rt._loop.call_soon_threadsafe(rt.crash_now),
@@ -127,6 +129,12 @@ async def test_killed_between_the_servers_yes_and_its_record_it_goes_again_under
         assert {mail["Message-ID"] for mail in mailbox.taken} == {receipt.message_id}
         assert len(mailbox.taken) == 2
         assert len(await Email("ann@example.org").sent) == 1
+
+
+@pytest.fixture
+async def hooked():
+    async with runtime(clock="virtual", modules=MINE) as running:
+        yield running
 
 
 class _Hook(BaseHTTPRequestHandler):
@@ -155,7 +163,7 @@ def hook():
 
 
 @pytest.mark.feature(271)
-async def test_a_notification_is_kept_and_its_hook_is_called_signed_until_it_answers(virtual, hook):
+async def test_a_notification_is_kept_and_its_hook_is_called_signed_until_it_answers(hooked, hook):
     ann = Notification("ann")
     await ann.subscribe(hook, secret="s3cret")
     _Hook.answers.extend([503, 500])
