@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import alarm, control, deliveries, dropping, ports, repeats, retry, step
+from dotdo.durable import alarm, control, deliveries, dropping, ports, repeats, retry, step, unawaited
 from dotdo.durable.alarm import Alarm
 from dotdo.durable.calls import EntityCaller
 from dotdo.durable.deliveries import Deliveries
@@ -54,7 +54,7 @@ class Ledger:
         self.caller = EntityCaller(self)
         self.alarm = Alarm(self)
         self.deliveries = Deliveries(self)
-        self.forms: dict[str, DeliveryForm] = {}
+        self.forms: dict[str, DeliveryForm] = {unawaited.FORM: unawaited.Again(self)}
         self.own_executions: dict[str, OwnExecutions] = {alarm.METHOD: self.alarm, deliveries.METHOD: self.deliveries}
         self.extensions = {name: make(self) for name, make in ports.extensions.items()}
         self._components: list[Component] = [self.alarm, self.deliveries, *self.extensions.values()]
@@ -118,7 +118,7 @@ class Ledger:
         if call.is_repeat:
             run.is_repeat = True
         if call.is_oneway:
-            run.owes_receipt = True
+            run.owes_receipt = run.is_unawaited = True
         if call.is_explicit:
             run.what = repeats.what_of(method, call.payload)
         options = call.options

@@ -59,6 +59,9 @@ class DeliveryForm(Protocol):
 extensions: dict[str, Callable[[Ledger], Component]] = {}
 """Components of higher layers, by name; every ledger gets one of each."""
 
+call_as_event: Callable[[str, str, Any, float], Any] | None = None
+"""Makes of a call (its id, `Noun.method`, its arguments, when) an event that dead letters can show; set by the layer of events."""
+
 verbs: dict[str, Callable[..., None]] = {}
 """Control verbs of higher layers: `verb(ledger, call, *args)`."""
 

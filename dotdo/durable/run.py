@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import saga, waits
+from dotdo.durable import saga, unawaited, waits
 from dotdo.durable.operation import Operation, is_inner
 from dotdo.durable.replay import Replay
 from dotdo.entity.task import EntityTask
@@ -41,6 +41,8 @@ class Run:
     # What most calls never touch lives on the class, and on the instance only once it differs.
     caller_key: tuple[str, int] | None = None
     sender: tuple[str, int] | None = None
+    is_unawaited = False
+    """Nobody is there to get its error."""
     has_drawn = False
     """The turns no row carries yet drew values that may be seen outside: times, random numbers."""
     owes_receipt = False
@@ -168,6 +170,7 @@ class Run:
             self.chain = options.get("chain", [])
             self.what = options.get("what", self.method)
             self.asked = options.get("asked", row.attempt)
+            self.is_unawaited = options.get("unawaited", False)
             key = options.get("caller")
             self.caller_key = (key[0], key[1]) if key else None
         for entry in rows:
@@ -261,7 +264,7 @@ class Run:
 
     def _options(self) -> bytes:
         caller = list(self.caller_key) if self.caller_key else None
-        return codec.encode({"chain": self.chain, "what": self.what, "caller": caller, "asked": self.asked})
+        return codec.encode({"chain": self.chain, "what": self.what, "caller": caller, "asked": self.asked, "unawaited": self.is_unawaited})
 
     def add_row(
         self,
@@ -455,6 +458,8 @@ class Run:
 
     def fail(self, turn: Turn, error: BaseException) -> None:
         status = "cancelled" if isinstance(error, ExecutionCancelled) else "failed"
+        if self.is_unawaited and status == "failed":
+            unawaited.bury(self, error)
         self.finish(turn, status, self.encode_error(error), ok=False)
 
     def finish(self, turn: Turn, status: str, blob: bytes, *, ok: bool) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from dotdo import clock
+from dotdo.durable import ports
 from dotdo.events import names
 from dotdo.rpc import caller as callers
 
@@ -69,6 +71,13 @@ def is_handled_here(event: Event) -> None:
     run = _current_run()
     if run is not None:
         run.event = event
+
+
+def _call_as_event(call_id: str, name: str, arguments: Any, at: float) -> Event:
+    return Event(call_id, name, arguments, clock.to_datetime(at))
+
+
+ports.call_as_event = _call_as_event
 
 
 def _current_run() -> Any:

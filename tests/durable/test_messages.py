@@ -153,3 +153,51 @@ async def test_crashes_between_bursts_lose_and_double_nothing(virtual):
         await virtual.crash()
     await virtual.advance("10s")
     assert await MsgEar("e").heard == list(range(1500))
+
+
+class MsgFailing(DO):
+    tries: list[str] = []
+    works: bool = False
+
+    async def poke(self, *words: str, loud: bool = False) -> None:
+        self.tries.append(" ".join(words))
+        await self.storage.sync()
+        if not self.works:
+            raise ValueError(f"poked: {words} {loud}")
+
+    async def poke_later(self) -> None:
+        await self.sleep("1h")
+        raise ValueError("later")
+
+    async def repair(self) -> None:
+        self.works = True
+
+    async def poke_another(self, other: str) -> None:
+        MsgFailing(other).poke("from", self.id, loud=True)
+
+
+@pytest.mark.feature(32, 354)
+async def test_a_call_nobody_awaits_that_raises_is_kept_as_a_dead_letter_and_can_be_made_again(virtual):
+    await MsgFailing("a").poke_another("b")
+    MsgFailing("c").poke_later()
+    await dotdo.flush()
+    await virtual.advance("2h")
+    letters = await dotdo.dead_letters.list(noun="MsgFailing")
+    assert {(letter.receiver, letter.event.name, letter.error, letter.attempts) for letter in letters} == {
+        ("MsgFailing/b", "MsgFailing.poke", "ValueError: poked: ('from', 'a') True", 1),
+        ("MsgFailing/c", "MsgFailing.poke_later", "ValueError: later", 1),
+    }
+    (one,) = [letter for letter in letters if letter.receiver == "MsgFailing/b"]
+    assert one.data == [["from", "a"], {"loud": True}]
+    await MsgFailing("b").repair()
+    await dotdo.dead_letters.replay(one.id)
+    await virtual.advance("1m")
+    assert await MsgFailing("b").tries == ["from a", "from a"]
+    assert [letter.receiver for letter in await dotdo.dead_letters.list(noun="MsgFailing")] == ["MsgFailing/c"]
+
+
+async def test_an_awaited_call_that_raises_leaves_no_letter(rt):
+    with pytest.raises(ValueError, match="poked"):
+        await MsgFailing("d").poke("x")
+    await rt.settle()
+    assert await dotdo.dead_letters.list(noun="MsgFailing") == []
