@@ -8,6 +8,9 @@ it asked for meanwhile is begun.
 A recorded outcome that nobody asks for, although the source of the method is unchanged, is a mismatch: the execution is
 paused and says so. It is never answered with another step's outcome.
 
+A retry may go another way than the run that failed. What that run recorded between the failure and the retry, in the
+branch that failed, answers who asks for it again, and is missed by nobody.
+
 If the source was changed, what is on record is found by its id, wherever the new code asks for it. What the new code asks
 for and the record does not have is begun; what the record has and the new code passes over is kept aside, should it be
 asked for later, and in the end noted in the history. A step that looks like a recorded one under a new name would be done
@@ -56,6 +59,8 @@ class Replay:
         self._is_settling = False
         self._settled_passes = 0
         self._passed_over: dict[str, Row] = {}
+        self._of_another_way: dict[str, Row] = {}
+        """What a run that was retried recorded after the failure: asked for again only if the retry goes that way too."""
         self.has_moved = False
         """True once an outcome was delivered that was not on record."""
 
@@ -67,6 +72,10 @@ class Replay:
         self._recorded[key] = row
         self._order.append(key)
 
+    def add_of_another_way(self, row: Row) -> None:
+        """An outcome recorded on the way that a failure led to, which the retry may not take."""
+        self._of_another_way[row.key] = row
+
     @property
     def is_going_on(self) -> bool:
         """True until everything on record has been delivered."""
@@ -74,7 +83,15 @@ class Replay:
 
     def has(self, key: str) -> bool:
         """True if an outcome of this key is on record and was not asked for yet."""
-        return key in self._recorded or key in self._passed_over
+        return key in self._recorded or key in self._passed_over or key in self._of_another_way
+
+    def answers(self, operation: Operation, turn: Turn) -> bool:
+        """True, and the operation answered, if it was recorded on the way that a failure led to, and the retry goes there too."""
+        row = self._of_another_way.pop(operation.key, None)
+        if row is None:
+            return False
+        turn.then(lambda: self.deliver(operation, bool(row.ok), row.value or b""))
+        return True
 
     @property
     def has_passed_over(self) -> bool:
@@ -215,7 +232,7 @@ class Replay:
 
         def start() -> Callable[[], None]:
             for operation in deferred:
-                if not operation.withdrawn:
+                if not operation.withdrawn and not self.answers(operation, turn):
                     operation.start(turn)
             if run.needs_rows:
                 run.begin_journal()

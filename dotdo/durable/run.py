@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dotdo import codec
 from dotdo.durable import saga, unawaited, waits
 from dotdo.durable.operation import Operation, is_inner
+from dotdo.durable.other_ways import OtherWays
 from dotdo.durable.replay import Replay
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Position, Turn, TurnRecord
@@ -173,10 +174,12 @@ class Run:
             self.is_unawaited = options.get("unawaited", False)
             key = options.get("caller")
             self.caller_key = (key[0], key[1]) if key else None
+        other_ways = OtherWays()
         for entry in rows:
             self._next_seq = entry.seq + 1
             if entry.turns:
-                self._load_turns(entry.turns)
+                self._load_turns(entry.turns, other_ways)
+            other_ways.pass_row(entry)
             if entry.kind == Kind.STEP and self.signals:
                 waits.forget_taken(self.signals, entry)
             if entry.kind == Kind.STEP and is_inner(entry.key, entry.name):
@@ -184,7 +187,10 @@ class Run:
                 if entry.ok:
                     self.inner[entry.key] = entry.value or b""
             elif entry.kind == Kind.STEP:
-                replay.add(entry)
+                if other_ways.lead_to(entry.key.partition("|")[0]):
+                    replay.add_of_another_way(entry)
+                else:
+                    replay.add(entry)
                 self.attempts.pop(entry.key, None)
                 self.waits.pop(entry.key, None)
             elif entry.kind == Kind.ATTEMPT:
@@ -207,7 +213,7 @@ class Run:
         self.is_loaded = True
         self._pending_keys = {*self.waits, *self.attempts}
 
-    def _load_turns(self, data: bytes) -> None:
+    def _load_turns(self, data: bytes, other_ways: OtherWays) -> None:
         turns: Any = codec.decode(data)
         for path, passed, ordinal, wrote, reads, results in turns:
             for name, value in reads.items():
@@ -215,6 +221,8 @@ class Run:
                     reads[name] = self._last_reads.get(name)
                 else:
                     self._last_reads[name] = value
+            if other_ways.lead_to(path):
+                continue
             position = (path, passed, ordinal)
             self.records[position] = TurnRecord(position, reads, results, wrote=wrote)
 
@@ -338,7 +346,7 @@ class Run:
             replay.ask(operation, turn)
         elif replay.has_passed_over:
             replay.ask_late(operation, turn)
-        else:
+        elif not replay.answers(operation, turn):
             turn.begins = True
             operation.start(turn)
 

@@ -195,7 +195,7 @@ def reopen_run(file: File, run: str, attempt: int) -> None:
     waits = f"kind = 4 AND key IN (SELECT key FROM _do_journal WHERE run = ?1 AND {failures})"
     file.add("DELETE FROM _do_journal WHERE run = ?1 AND key LIKE 'undo|%'", (run,))
     file.add(f"DELETE FROM _do_journal WHERE run = ?1 AND (kind IN (5, 6) OR {waits})", (run,))
-    file.add(f"UPDATE _do_journal SET kind = 14, turns = NULL WHERE run = ?1 AND (kind = 3 OR {failures})", (run,))
+    file.add(f"UPDATE _do_journal SET kind = 14 WHERE run = ?1 AND (kind = 3 OR {failures})", (run,))
     file.add(
         "UPDATE _do_runs SET status = 'running', attempt = ?2, ok = NULL, outcome = NULL, ended = NULL WHERE id = ?1",
         (run, attempt),
