@@ -27,6 +27,7 @@ async def test_files_open_at_once_are_bounded_when_all_fall_asleep_in_one_tick(m
         before = len(os.listdir("/proc/self/fd"))
         await asyncio.gather(*(Dormouse(f"d{n}").add() for n in range(COUNT)))
         assert len(rt.host.activations) == COUNT
+        await rt.settle()  # what was opened for the writes is closed again, down to the bound
         most = 0
         waking = asyncio.create_task(rt.advance("2m"))
         while not waking.done():
