@@ -117,6 +117,31 @@ async def reload(host: Host) -> list[str]:
     return await host.reload()
 
 
+async def backup_begin(host: Host) -> dict[str, Any]:
+    """What a backup needs to know of the host's shards."""
+    return await host.backups.begin()
+
+
+async def backup_keys(host: Host, shard: int) -> list[str]:
+    """Keys of all entities of a shard that have a file."""
+    return await host.backups.keys(shard)
+
+
+async def backup_copy(host: Host, key: str) -> dict[str, Any] | None:
+    """A checked copy of an entity's file; a large one stays here and is read in pieces."""
+    return await host.backups.copy(key)
+
+
+async def backup_read(host: Host, name: str, offset: int) -> bytes:
+    """A piece of a copy."""
+    return await host.backups.read(name, offset)
+
+
+async def backup_drop(host: Host, name: str) -> None:
+    """A copy has been handed over."""
+    await host.backups.drop(name)
+
+
 # -- between the owner of an entity and its dedicated host -----------------------------------------------------------
 
 
@@ -163,4 +188,6 @@ async def leave(host: Host) -> None:
 _VERBS: dict[str, Callable[..., Any]] = {
     "status": status, "entities": entities, "hibernate": hibernate, "delete": delete, "release": release, "reload": reload,
     "sleeper": sleeper, "tend": tend, "idle_since": idle_since, "make_room": make_room, "leave": leave, "delete_left": delete_left,
+    "backup_begin": backup_begin, "backup_keys": backup_keys, "backup_copy": backup_copy, "backup_read": backup_read,
+    "backup_drop": backup_drop,
 }  # fmt: skip
