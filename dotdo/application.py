@@ -381,6 +381,11 @@ async def executions(*, noun: str | None = None, status: str | None = None, limi
             yield ExecutionInfo(entry)
 
 
+async def about(stub: Any) -> dict[str, Any]:
+    """An entity's `key`, `status` (as in `entities`; `new` if it has never written) and `size`, without waking it."""
+    return await _control_of(stub, "about")  # type: ignore[no-any-return]
+
+
 async def hibernate(stub: Any) -> bool:
     """Put an entity to sleep now, if nothing of it runs; True if it was awake and sleeps now."""
     return await _control_of(stub, "hibernate")  # type: ignore[no-any-return]
@@ -402,7 +407,7 @@ async def hosts() -> list[dict[str, Any]]:
     return [await _ask(runtime, host, "status") for host in runtime.router.host_names()]
 
 
-async def backup(file: str | os.PathLike[str], progress: backups.Progress = lambda done, total: None) -> backups.Report:
+async def backup(file: str | os.PathLike[str], progress: backups.Progress = backups.unheard) -> backups.Report:
     """Put a backup of the running runtime's data folder into a file, while everything goes on.
 
     It holds everything that was acknowledged before this was called, and each entity as it was between two turns. The file is
@@ -423,7 +428,7 @@ async def backup(file: str | os.PathLike[str], progress: backups.Progress = lamb
 
 
 async def restore(
-    file: str | os.PathLike[str], data: str | os.PathLike[str], progress: backups.Progress = lambda done, total: None
+    file: str | os.PathLike[str], data: str | os.PathLike[str], progress: backups.Progress = backups.unheard
 ) -> backups.Report:
     """Make a data folder, which must be empty or not there, of a backup. Raises BackupError; nothing was made then."""
     return await restoring.restore(Path(file).expanduser().absolute(), Path(data).expanduser().absolute(), progress)

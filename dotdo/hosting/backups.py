@@ -52,6 +52,10 @@ Progress = Callable[[int, int], None]
 """Is told how many entities are done, of how many."""
 
 
+def unheard(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a backup holds, or what was restored of it."""
@@ -265,7 +269,7 @@ def _read_piece(path: Path, offset: int) -> bytes:
 
 async def write(
     file: Path, folder: DataFolder, *, ask: Ask, hosts: list[str], owner_of: Callable[[str], str], made_at: float,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = unheard,
 ) -> Report:  # fmt: skip
     """Put a backup of a running runtime into `file`, which is there, complete and safe, or not at all.
 

@@ -75,6 +75,18 @@ def _file(host: Host, key: str) -> EntityFile:
     return EntityFile(paths.entity_path(folder, *split_key(key)), disk=host.disk)
 
 
+async def about(host: Host, key: str) -> dict[str, Any]:
+    """One entity as it is, which is not woken for it: `new` if it has never written."""
+    found: dict[str, Any] = {"key": key, "status": "hibernated", "size": _file(host, key).size_bytes()}
+    if key in host.quarantine:
+        found |= {"status": "quarantined", "reason": host.quarantine[key]}
+    elif split_key(key) in host.activations or (host.dedicated is not None and host.dedicated.is_awake(key)):
+        found["status"] = "active"
+    elif not found["size"]:
+        found["status"] = "new"
+    return found
+
+
 async def hibernate(host: Host, key: str) -> bool:
     """Put an entity to sleep now; False if it was not awake, or is busy."""
     if host.dedicated is not None and host.dedicated.is_awake(key):
@@ -186,7 +198,7 @@ async def leave(host: Host) -> None:
 
 
 _VERBS: dict[str, Callable[..., Any]] = {
-    "status": status, "entities": entities, "hibernate": hibernate, "delete": delete, "release": release, "reload": reload,
+    "status": status, "entities": entities, "about": about, "hibernate": hibernate, "delete": delete, "release": release, "reload": reload,
     "sleeper": sleeper, "tend": tend, "idle_since": idle_since, "make_room": make_room, "leave": leave, "delete_left": delete_left,
     "backup_begin": backup_begin, "backup_keys": backup_keys, "backup_copy": backup_copy, "backup_read": backup_read,
     "backup_drop": backup_drop,

@@ -23,9 +23,9 @@ from dotdo.entity.activation import Activation, State
 from dotdo.entity.ports import TurnSlot
 from dotdo.errors import DotdoError, Quarantined, StorageError
 from dotdo.hosting import catalog, control
+from dotdo.hosting.backups import Backups
 from dotdo.hosting.bedtime import Bedtime
 from dotdo.hosting.data_folder import DataFolder
-from dotdo.hosting.backups import Backups
 from dotdo.hosting.dedicated import DedicatedHosts, Launcher
 from dotdo.hosting.deletions import Deletions
 from dotdo.hosting.local_call import LocalCall

@@ -20,7 +20,7 @@ from typing import Any
 
 from dotdo.errors import BackupError, DotdoError, IdError, StorageError
 from dotdo.hosting import data_folder
-from dotdo.hosting.backups import CHUNK_BYTES, FORMAT, Progress, Report, check_copy
+from dotdo.hosting.backups import CHUNK_BYTES, FORMAT, Progress, Report, check_copy, unheard
 from dotdo.hosting.shard_index import ShardIndex
 from dotdo.hosting.shards import shard_of
 from dotdo.names import check_id, split_key
@@ -31,7 +31,7 @@ _NOUN_FILE = re.compile(r"[0-9a-f]+\.(nouns|modules)\Z")
 _SHARDS_MAX = 65_536
 
 
-async def restore(file: Path, folder: Path, progress: Progress = lambda done, total: None) -> Report:
+async def restore(file: Path, folder: Path, progress: Progress = unheard) -> Report:
     """Make a data folder of a backup. What was due meanwhile is done when a runtime is started on it.
 
     Raises:
