@@ -18,8 +18,8 @@ def add_to(app: typer.Typer) -> None:
     """Add these verbs."""
     verb(app, "entities", panel=PANEL)(entities)
     verb(app, "show", panel=PANEL)(show)
-    verb(app, "call", panel=PANEL)(call)
-    verb(app, "send", panel=PANEL)(send)
+    verb(app, "call", panel=PANEL, takes_words=True)(call)
+    verb(app, "send", panel=PANEL, takes_words=True)(send)
     verb(app, "hibernate", panel=PANEL)(hibernate)
     verb(app, "release", panel=PANEL)(release)
     verb(app, "delete", panel=PANEL)(delete)

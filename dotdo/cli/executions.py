@@ -57,39 +57,13 @@ async def show_history(asked: Asked, id: str) -> None:
 
     execution = await _execution(id)
     info = await execution.info()
-    timeline = await execution.timeline() if hasattr(execution, "timeline") else None
     if asked.json:
-        found = {**as_row(info), "steps": info.steps, "history": await execution.history()}
-        printing.answer(asked, {**found, "timeline": timeline.entries} if timeline is not None else found)
-    elif timeline is not None:
-        import importlib
-
-        printing.show(importlib.import_module("dotdo.workflows.rendering").render(timeline))
+        history, timeline = await execution.history(), await execution.timeline()
+        printing.answer(asked, {**as_row(info), "steps": info.steps, "history": history, "timeline": timeline.entries})
     else:
-        printing.show(_head(info), _plain(await execution.history()))
+        from dotdo.workflows import rendering
 
-
-def _head(info: Any) -> str:
-    from dotdo.cli import printing
-
-    text = f"{info.method} {info.id}: {info.status}"
-    if info.waiting_for:
-        text += f" for {info.waiting_for}" + (f" until {printing.moment(info.until)}" if info.until else "")
-    return text + (f" with {type(info.error).__name__}: {info.error}" if info.error is not None else "")
-
-
-def _plain(entries: list[dict[str, Any]]) -> Any:
-    from dotdo.cli import printing
-    from dotdo.clock import to_datetime
-
-    lines = []
-    for entry in entries:
-        outcome = entry.get("error") or entry.get("result")
-        lines.append({
-            "at": to_datetime(entry["at"]) if entry.get("at") else None, "what": entry["type"], "name": entry.get("id") or entry.get("method"),
-            "attempt": entry.get("attempt"), "outcome": outcome,
-        })  # fmt: skip
-    return printing.table(lines, ("at", "what", "name", "attempt", "outcome"))
+        printing.show(rendering.render(await execution.timeline()))
 
 
 async def _execution(id: str) -> Any:

@@ -14,7 +14,7 @@ from __future__ import annotations
 EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 the data folder is in use, 5 you said no, 130 interrupted."
 _NOT_THERE = (
     "DataFolderMissing", "NoSuchApproval", "NoSuchTask", "NoSuchLetter", "NoSuchDocument", "NoSuchSchedule", "NoSuchMember",
-    "OutcomeUnknown", "NoSuchWorkflow",
+    "OutcomeUnknown", "WorkflowNotFound", "MachineNotFound", "ServiceNotFound", "ExecutionNotFound",
 )  # fmt: skip
 _WAYS_OUT = {
     "NounNotLoadable": "start the program that defines it once: dotdo up app.py",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from dotdo.cli import demo, entities, events, executions, failing, people, running, saving, verb
@@ -52,20 +51,18 @@ def main() -> None:
 
 def run(words: list[str]) -> int:
     """Run the command; what to exit with. Errors are one line on stderr."""
+    verb.forget()
     try:
         found = app(words, prog_name="dotdo", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show(sys.stdout)
-        return 0
-    except click.ClickException as error:
-        return _end(error.format_message(), error.exit_code, hint=_help_of(error))
-    except click.exceptions.Exit as ending:
+    except typer.Exit as ending:
         return ending.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _end("interrupted", 130)
     except BrokenPipeError:
         return _end_quietly()
     except Exception as error:
+        if hasattr(error, "format_message"):  # of click, of which typer has one of its own
+            return _end_of_usage(error)
         if verb.wants_debug() or "--debug" in words:
             import traceback
 
@@ -74,9 +71,13 @@ def run(words: list[str]) -> int:
     return found if isinstance(found, int) else 0
 
 
-def _help_of(error: click.ClickException) -> str:
+def _end_of_usage(error: Any) -> int:
+    """The command line makes no sense to click, or is empty."""
     context = getattr(error, "ctx", None)
-    return f" ({context.command_path} --help says how)" if context is not None else ""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message())
+        return 0
+    return _end(error.format_message(), 2, f" ({context.command_path} --help says how)" if context is not None else "")
 
 
 def _end(text: str, code: int, hint: str = "") -> int:

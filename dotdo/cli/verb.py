@@ -58,20 +58,31 @@ def remember(**given: Any) -> None:
     _defaults.update({name: value for name, value in given.items() if value})
 
 
+def forget() -> None:
+    """Another command line begins."""
+    _defaults.clear()
+
+
 def wants_debug() -> bool:
     """True if errors are to be shown with their tracebacks."""
     return bool(_defaults.get("debug"))
 
 
-def verb(app: typer.Typer, name: str | None = None, *, panel: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a function a verb of `app`; `name=""` makes it what the app does when no further verb is given."""
+def verb(
+    app: typer.Typer, name: str | None = None, *, panel: str | None = None, takes_words: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a function a verb of `app`; `name=""` makes it what the app does when no further verb is given.
+
+    With `takes_words` what looks like an option and is none is a word, as `-1` is.
+    """
+    settings = {"ignore_unknown_options": True} if takes_words else None
 
     def make(fn: Callable[..., Any]) -> Callable[..., Any]:
         run = _with_options(fn)
         if name == "":
             app.callback(invoke_without_command=True)(run)
         else:
-            app.command(name, rich_help_panel=panel)(run)
+            app.command(name, rich_help_panel=panel, context_settings=settings)(run)
         return fn
 
     return make

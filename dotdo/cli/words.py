@@ -28,6 +28,8 @@ def split(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     args: list[str] = []
     kwargs: dict[str, str] = {}
     for word in words:
+        if word.startswith("--"):
+            raise Usage(f"there is no option {word}; as text, write it in quotes of JSON: '\"{word}\"'")
         name, equals, value = word.partition("=")
         if not equals or not name.isidentifier():
             args.append(word)
@@ -66,8 +68,10 @@ def _without_self(signature: inspect.Signature) -> str:
 
 
 def _hints(method: Callable[..., Any]) -> dict[str, Any]:
+    from dotdo.codec import classes
+
     try:
-        return typing.get_type_hints(method)
+        return typing.get_type_hints(method, localns=dict(classes.registered_in(method.__module__)))
     except Exception:  # a hint that cannot be evaluated is none
         return {}
 
