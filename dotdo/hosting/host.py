@@ -8,6 +8,7 @@ being asked. The same host runs under Ray and inside a program (`hosts=0`), on a
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -75,6 +76,7 @@ class Host:
         entity: SingleEntity | None = None,
         launcher: Launcher | None = None,
     ) -> None:
+        importlib.import_module("dotdo.public")  # what upper layers provide on `self`, and the runtime's own nouns, are registered by that
         self.settings = settings
         self.folder = folder
         self.host_id = host_id
