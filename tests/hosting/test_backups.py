@@ -43,6 +43,14 @@ class Ledgered(DO):
         return f"arrived with {self.total}"
 
 
+class LedgeredAlone(DO, placement="dedicated"):
+    total: int = 0
+
+    async def add(self, amount: int) -> int:
+        self.total += amount
+        return self.total
+
+
 async def read(name: str) -> tuple[int, list[int]]:
     return tuple(await asyncio.gather(Ledgered(name).total, Ledgered(name).entries))
 
@@ -211,3 +219,27 @@ async def test_a_backup_is_restored_into_an_empty_folder_only(tmp_path):
     )
     with pytest.raises(BackupError, match=r"missing\.zip"):
         await application.restore(tmp_path / "missing.zip", tmp_path / "other")
+
+
+@pytest.mark.ray
+async def test_entities_with_hosts_of_their_own_are_copied_where_they_are_on_a_cluster_that_goes_on(ray_data, tmp_path):
+    over = asyncio.Event()
+
+    async def write(name: str) -> int:
+        total = 0
+        while not over.is_set():
+            total = await LedgeredAlone(name).add(1)
+        return total
+
+    writers = [asyncio.create_task(write(name)) for name in ("first", "second")]
+    await LedgeredAlone("asleep").add(7)
+    await dotdo.hibernate(LedgeredAlone("asleep"))
+    before = {name: await LedgeredAlone(name).add(1) for name in ("first", "second")}
+    await application.backup(tmp_path / "b.zip")
+    over.set()
+    await asyncio.gather(*writers)
+    await application.restore(tmp_path / "b.zip", tmp_path / "copy")
+    async with runtime(data=tmp_path / "copy"):
+        assert await LedgeredAlone("asleep").total == 7
+        for name, total in before.items():
+            assert await LedgeredAlone(name).total >= total
