@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -88,6 +87,8 @@ async def show(
 
 async def _fields(asked: Asked, stub: Any) -> dict[str, Any]:
     """The durable fields, read as any caller would; one that is not set is None."""
+    import asyncio
+
     from dotdo.errors import FieldNotSet, NounNotLoadable
     from dotdo.hosting import catalog
 

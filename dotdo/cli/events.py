@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -189,6 +188,8 @@ async def tail(
     logs: Annotated[bool, typer.Option("--logs", help="What hosts log, instead of events.")] = False,
 ) -> None:
     """Show events as they happen, or what hosts log."""
+    import asyncio
+
     if logs:
         from dotdo.cli import logs as host_logs
 
@@ -225,6 +226,8 @@ async def _names(pattern: str | None) -> list[str]:
 
 
 async def _after(seen: dict[str, int]) -> list[Any]:
+    import asyncio
+
     pages = await asyncio.gather(*(_page(name, number, 500) for name, number in seen.items()))
     found = []
     for name, page in zip(list(seen), pages, strict=True):

@@ -110,7 +110,7 @@ async def cancel(asked: Asked, id: Id, yes: Yes = False) -> None:
     """Cancel an execution: what it has done is undone where it says how."""
     execution = await _execution(id)
     asked.confirm(f"Cancel {execution.id}?", yes=yes)
-    await _ask(asked, execution.id, "cancel", "is cancelled", "has ended already")
+    await _ask(asked, execution.id, "cancel", "is being cancelled", "has ended already")
 
 
 async def pause(asked: Asked, id: Id) -> None:

@@ -19,6 +19,7 @@ def load(app: str) -> list[str]:
     """Load a program's nouns; those that are new here. Raises Usage, Failed."""
     from dotdo.hosting import catalog
 
+    importlib.import_module("dotdo.public")  # the runtime's own nouns are none of the program's
     before = set(catalog.known())
     path = Path(app)
     try:

@@ -41,7 +41,7 @@ async def data(tmp_path):
         await dotdo.tasks.create("Count the till", id="k1", assignee="ann")
         await shop.Till("t1").remind_in(timedelta(days=3))
         await dotdo.send("Till.emptied", till="t9").queued()
-        while not await dotdo.dead_letters.list():
+        while not await dotdo.dead_letters.list(name="Till.emptied"):
             await asyncio.sleep(0.01)
         rt.host.folder.nouns.joinpath("0.modules").write_text(
             json.dumps({"modules": ["tests.cli.shop"], "path": [str(Path(__file__).parents[2])]})
@@ -99,8 +99,8 @@ def test_executions(data):
 
 def test_cancelling_asks(data):
     assert "--yes" in run(data, "cancel", "Till/t3", code=2)[1]
-    assert "is cancelled" in run(data, "cancel", "Till/t3", "--yes")[0]
-    assert "has ended" in run(data, "cancel", "Till/t3", "--yes", code=1)[1]
+    assert "is being cancelled" in run(data, "cancel", "Till/t3", "--yes")[0]
+    assert "has ended" in run(data, "cancel", "Till/t1", "--yes", code=1)[1]
     assert "nothing that is on record" in run(data, "history", "Till/never", code=3)[1]
 
 
@@ -126,7 +126,7 @@ def test_events_schedules_and_dead_letters(data):
     (schedule,) = ask(data, "schedules", "--of", "Till/t1")
     assert "--yes" in run(data, "schedules", "cancel", schedule["name"], "--of", "Till/t1", code=2)[1]
     assert "is ended" in run(data, "schedules", "cancel", schedule["name"], "--of", "Till/t1", "--yes")[0]
-    (letter,) = ask(data, "dead-letters")
+    (letter,) = ask(data, "dead-letters", "--name", "Till.emptied")
     assert letter["event"] == "Till.emptied"
     shown = run(data, "dead-letters", "show", letter["id"])[0]
     assert "tries" in shown
@@ -171,9 +171,9 @@ def test_bench_measures(data):
 EXECUTED = (
     ("status", "Till"), ("entities Till", "Till/t1"), ("show Till/t1", "taken"), ("call Till/t1.pay zoe 1", "8"), ("send Till.opened till=t1", "safe"),
     ("hibernate Till/t1", "not awake"), ("executions Till", "waiting"), ("history Till/t1", "count"), ("retry Till/t2", "goes on"),
-    ("replay Till/t1", "started over"), ("pause Till/t3", "is paused"), ("resume Till/t3", "goes on"), ("cancel Till/t3 --yes", "is cancelled"),
+    ("replay Till/t1", "started over"), ("pause Till/t3", "is paused"), ("resume Till/t3", "goes on"), ("cancel Till/t3 --yes", "is being cancelled"),
     ("approvals", "PO 7"), ("approve a1 --by boss", "waits for vp"), ("reject a2 --by boss --reason no", "rejected"), ("tasks", "Count"),
-    ("dead-letters", "Till.emptied"), ("schedules --of Till/t1", "close"), ("tail --no-follow", "Till.emptied"), ("backup b.zip", "checked"),
+    ("dead-letters --name Till.emptied", "the till is stuck"), ("schedules --of Till/t1", "close"), ("tail --no-follow", "Till.emptied"), ("backup b.zip", "checked"),
     ("--data copy restore b.zip", "checked"), ("delete Till/t2 --yes", "deleted"), ("bench --seconds 0.1 --hosts 0", "ten steps"),
 )  # fmt: skip
 ELSEWHERE = {"demo", "up", "down", "serve"}
