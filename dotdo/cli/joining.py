@@ -67,7 +67,15 @@ def run(asked: Asked, verb: Callable[[], Coroutine[Any, Any, Any]]) -> None:
     try:
         asyncio.run(verb())
     finally:
+        leave(asked)
+
+
+def leave(asked: Asked) -> None:
+    """Leave the runtime; what does not come to rest in time is left as a crash would leave it, which loses nothing."""
+    try:
         dotdo.shutdown()
+    except TimeoutError:
+        asked.say("not every entity came to rest in time; what they do goes on when the folder is opened next")
 
 
 def shown(path: Path) -> str:
