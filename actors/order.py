@@ -49,6 +49,7 @@ class Order(DO):
 
     status: str = "new"
     reason: str = ""
+    is_told: bool = False
     total: Decimal = Decimal(0)
 
     async def process(self, order: OrderIn) -> str:
@@ -88,9 +89,11 @@ class Order(DO):
         self.status = "cancelled"
         return self.status
 
-    async def refuse(self, reason: str) -> str:
-        """Keep an order that makes no sense, with the reason; the final status."""
-        self.status, self.reason = "refused", reason
+    async def refuse(self, reason: str, customer: str = "") -> str:
+        """Keep an order that makes no sense, with the reason, and say so with the event Order.refused, once; the final status."""
+        if (self.status, self.reason) != ("refused", reason) or not self.is_told:
+            self.status, self.reason, self.is_told = "refused", reason, True
+            self.send("Order.refused", order=self.id, customer=customer, reason=reason)
         return self.status
 
     def _check(self, order: OrderIn) -> None:

@@ -15,19 +15,21 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from dotdo import codec, durations
-from dotdo.clock import SystemClock
+from dotdo.clock import SystemClock, wall_now
 from dotdo.config import Settings
 from dotdo.durable.handle import Execution, starting
 from dotdo.errors import CallTimeout, DataFolderInUse, DotdoError
-from dotdo.hosting import catalog, data_folder
+from dotdo.hosting import backups, catalog, data_folder, restoring
 from dotdo.hosting.host import Host
 from dotdo.hosting.local import LocalRouter
 from dotdo.hosting.shards import Shard
-from dotdo.names import CONTROL_NOUN
+from dotdo.names import CONTROL_NOUN, split_key
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import Client
 from dotdo.rpc.node import Node
@@ -207,6 +209,7 @@ class Running(Protocol):
     """A runtime, as the functions of this module see it; `dotdo.testing` has one of its own."""
 
     router: Any
+    folder: data_folder.DataFolder
 
     def caller(self) -> callers.Caller: ...
 
@@ -367,7 +370,6 @@ async def entities(noun: str | None = None, *, limit: int = 100) -> list[dict[st
 async def executions(*, noun: str | None = None, status: str | None = None, limit: int = 100) -> AsyncIterator[Any]:
     """Executions of a noun's entities (of all nouns by default), as snapshots."""
     from dotdo.durable.handle import ExecutionInfo, control_call
-    from dotdo.names import split_key
     from dotdo.rpc.stub import make_stub
 
     left = limit
@@ -377,6 +379,11 @@ async def executions(*, noun: str | None = None, status: str | None = None, limi
         for entry in await control_call(make_stub(*split_key(entity["key"])), "list", status, left):
             left -= 1
             yield ExecutionInfo(entry)
+
+
+async def about(stub: Any) -> dict[str, Any]:
+    """An entity's `key`, `status` (as in `entities`; `new` if it has never written) and `size`, without waking it."""
+    return await _control_of(stub, "about")  # type: ignore[no-any-return]
 
 
 async def hibernate(stub: Any) -> bool:
@@ -398,6 +405,33 @@ async def hosts() -> list[dict[str, Any]]:
     """The hosts that own shards: name, process id, number of active entities, shards, and by key their dedicated hosts."""
     runtime = current()
     return [await _ask(runtime, host, "status") for host in runtime.router.host_names()]
+
+
+async def backup(file: str | os.PathLike[str], progress: backups.Progress = backups.unheard) -> backups.Report:
+    """Put a backup of the running runtime's data folder into a file, while everything goes on.
+
+    It holds everything that was acknowledged before this was called, and each entity as it was between two turns. The file is
+    there, complete, checked and safe on the disk, or not at all.
+
+    Args:
+        progress: told how many entities are done, of how many.
+
+    Raises:
+        StorageError: an entity's file is damaged or cannot be copied.
+        BackupError: the file cannot be written.
+    """
+    runtime = current()
+    return await backups.write(
+        Path(file).expanduser().absolute(), runtime.folder, ask=partial(_ask, runtime), hosts=runtime.router.host_names(),
+        owner_of=lambda key: str(runtime.router.host_of(*split_key(key))), made_at=wall_now(), progress=progress,
+    )  # fmt: skip
+
+
+async def restore(
+    file: str | os.PathLike[str], data: str | os.PathLike[str], progress: backups.Progress = backups.unheard
+) -> backups.Report:
+    """Make a data folder, which must be empty or not there, of a backup. Raises BackupError; nothing was made then."""
+    return await restoring.restore(Path(file).expanduser().absolute(), Path(data).expanduser().absolute(), progress)
 
 
 async def _control_of(stub: Any, verb: str) -> Any:

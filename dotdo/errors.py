@@ -16,7 +16,7 @@
       Permanent
         ModelUnavailable                        no language model can be asked
       BadAnswer                                 a language model's answer does not fit
-      Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing
+      Quarantined, NounConflict, NounNotLoadable, DataFolderInUse, DataFolderMissing, BackupError
       WorkflowNotFound, MachineNotFound, ServiceNotFound, ExecutionNotFound, WorkflowConflict (also DefinitionError)
       ServiceFailed, StepFailed, StepRejected
       DefinitionError, ConditionError, InvalidTransition, GuardFailed, CallIdConflict
@@ -229,6 +229,10 @@ class DataFolderInUse(DotdoError):
 
 class DataFolderMissing(DotdoError):
     """A data folder, or a part of it, is not where it was."""
+
+
+class BackupError(DotdoError):
+    """A backup cannot be written or restored; the message says why, and nothing is half-done."""
 
 
 class DefinitionError(DotdoError):

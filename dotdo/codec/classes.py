@@ -22,6 +22,11 @@ def register_class(cls: type, module: str | None = None) -> None:
     _registered[(module or cls.__module__, cls.__qualname__)] = cls
 
 
+def registered_in(module: str) -> dict[str, type]:
+    """The registered classes of a module, by name: what the type hints of its functions may mean."""
+    return {name: cls for (its_module, name), cls in _registered.items() if its_module == module}
+
+
 def name_of(cls: type) -> tuple[str, str]:
     """How a class is named in bytes."""
     return cls.__module__, cls.__qualname__

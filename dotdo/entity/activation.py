@@ -335,6 +335,13 @@ class Activation:
         self._hold_for(lambda: self.file.close(checkpoint=False))
         return True
 
+    def run_held(self, job: Callable[[], None]) -> bool:
+        """Run a job that only reads the file on a worker thread, between two turns; False if that cannot be just now."""
+        if self.state is not State.ACTIVE or self.turn is not None or self.committing or self.in_transaction or self.file.has_writes:
+            return False
+        self._hold_for(job)
+        return True
+
     def _hold_for(self, job: Callable[[], None]) -> None:
         """Run a job on the file on a worker thread, with the entity held."""
         self.committing = True

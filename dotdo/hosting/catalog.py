@@ -31,6 +31,9 @@ from dotdo.errors import NounConflict, NounNotLoadable
 from dotdo.hosting import app_modules
 from dotdo.rpc import stub as stubs
 
+SUFFIXES = (".nouns", ".modules")
+"""Of the files in `<data>/nouns`."""
+
 _MADE_HERE = ("_do_spec_", "_do_stub_class_")
 """What class creation adds; it is made anew where the class arrives."""
 
@@ -264,7 +267,7 @@ def load_shipped() -> list[str]:
 def _load_files(folder: Path) -> None:
     for file in sorted(folder.glob("*")):
         changed = file.stat().st_mtime_ns
-        if file.suffix not in (".nouns", ".modules") or _seen_files.get(file.name) == changed:
+        if file.suffix not in SUFFIXES or _seen_files.get(file.name) == changed:
             continue
         _seen_files[file.name] = changed
         if file.suffix == ".modules":

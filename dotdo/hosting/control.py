@@ -75,6 +75,18 @@ def _file(host: Host, key: str) -> EntityFile:
     return EntityFile(paths.entity_path(folder, *split_key(key)), disk=host.disk)
 
 
+async def about(host: Host, key: str) -> dict[str, Any]:
+    """One entity as it is, which is not woken for it: `new` if it has never written."""
+    found: dict[str, Any] = {"key": key, "status": "hibernated", "size": _file(host, key).size_bytes()}
+    if key in host.quarantine:
+        found |= {"status": "quarantined", "reason": host.quarantine[key]}
+    elif split_key(key) in host.activations or (host.dedicated is not None and host.dedicated.is_awake(key)):
+        found["status"] = "active"
+    elif not found["size"]:
+        found["status"] = "new"
+    return found
+
+
 async def hibernate(host: Host, key: str) -> bool:
     """Put an entity to sleep now; False if it was not awake, or is busy."""
     if host.dedicated is not None and host.dedicated.is_awake(key):
@@ -115,6 +127,31 @@ async def release(host: Host, key: str) -> bool:
 async def reload(host: Host) -> list[str]:
     """Load code that was shipped; the nouns that are new or have changed."""
     return await host.reload()
+
+
+async def backup_begin(host: Host) -> dict[str, Any]:
+    """What a backup needs to know of the host's shards."""
+    return await host.backups.begin()
+
+
+async def backup_keys(host: Host, shard: int) -> list[str]:
+    """Keys of all entities of a shard that have a file."""
+    return await host.backups.keys(shard)
+
+
+async def backup_copy(host: Host, key: str) -> dict[str, Any] | None:
+    """A checked copy of an entity's file; a large one stays here and is read in pieces."""
+    return await host.backups.copy(key)
+
+
+async def backup_read(host: Host, name: str, offset: int) -> bytes:
+    """A piece of a copy."""
+    return await host.backups.read(name, offset)
+
+
+async def backup_drop(host: Host, name: str) -> None:
+    """A copy has been handed over."""
+    await host.backups.drop(name)
 
 
 # -- between the owner of an entity and its dedicated host -----------------------------------------------------------
@@ -161,6 +198,8 @@ async def leave(host: Host) -> None:
 
 
 _VERBS: dict[str, Callable[..., Any]] = {
-    "status": status, "entities": entities, "hibernate": hibernate, "delete": delete, "release": release, "reload": reload,
+    "status": status, "entities": entities, "about": about, "hibernate": hibernate, "delete": delete, "release": release, "reload": reload,
     "sleeper": sleeper, "tend": tend, "idle_since": idle_since, "make_room": make_room, "leave": leave, "delete_left": delete_left,
+    "backup_begin": backup_begin, "backup_keys": backup_keys, "backup_copy": backup_copy, "backup_read": backup_read,
+    "backup_drop": backup_drop,
 }  # fmt: skip

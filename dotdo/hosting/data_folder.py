@@ -59,7 +59,7 @@ def open_folder(path: Path, shards: int) -> DataFolder:
     if not file.exists():
         if (path / "shards").exists():
             raise DataFolderMissing(f"{path} holds shards but no {FILE_NAME}: restore that file, or give another data folder")
-        _create(path, shards)
+        create(path, shards)
     return read_folder(path)
 
 
@@ -78,7 +78,8 @@ def read_folder(path: Path) -> DataFolder:
     return folder
 
 
-def _create(path: Path, shards: int) -> None:
+def create(path: Path, shards: int) -> None:
+    """Make an empty data folder, with an id of its own; safe when this returns."""
     for number in range(shards):
         (path / "shards" / f"{number:02d}").mkdir(parents=True, exist_ok=True)
     for name in ("nouns", "hosts"):
@@ -93,8 +94,13 @@ def _create(path: Path, shards: int) -> None:
         os.link(draft, path / FILE_NAME)  # of two programs that begin at once, the first one's id stands
     draft.unlink()
     for folder in (path / "shards", path, path.parent):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(folder)
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder safe."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

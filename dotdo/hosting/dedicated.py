@@ -360,6 +360,16 @@ class DedicatedHosts:
         link.send([frames.CALL, number, CONTROL_NOUN, dwelling.name, [verb], payload, frames.WANTED, call_id, {}], answer)
         return codec.decode(await answer.future)
 
+    async def ask(self, key: str, verb: str, *args: Any) -> Any:
+        """Ask an entity's host something; None if it has none just now."""
+        dwelling = self._dwellings.get(key)
+        if dwelling is None or dwelling.link is None:
+            return None
+        try:
+            return await self._ask(dwelling, verb, *args)
+        except HostLost:
+            return None
+
     async def put_to_sleep(self, key: str) -> bool:
         """Put an idle entity to sleep and wait until its host has ended; False if it is busy."""
         dwelling = self._dwellings.get(key)

@@ -8,6 +8,7 @@ being asked. The same host runs under Ray and inside a program (`hosts=0`), on a
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from dotdo.entity.activation import Activation, State
 from dotdo.entity.ports import TurnSlot
 from dotdo.errors import DotdoError, Quarantined, StorageError
 from dotdo.hosting import catalog, control
+from dotdo.hosting.backups import Backups
 from dotdo.hosting.bedtime import Bedtime
 from dotdo.hosting.data_folder import DataFolder
 from dotdo.hosting.dedicated import DedicatedHosts, Launcher
@@ -74,6 +76,7 @@ class Host:
         entity: SingleEntity | None = None,
         launcher: Launcher | None = None,
     ) -> None:
+        importlib.import_module("dotdo.public")  # what upper layers provide on `self`, and the runtime's own nouns, are registered by that
         self.settings = settings
         self.folder = folder
         self.host_id = host_id
@@ -90,6 +93,7 @@ class Host:
         self.on_step: Callable[[str, str, str], None] | None = None
         self.on_quiet: Callable[[], None] | None = None
         self.deletions = Deletions(self)
+        self.backups = Backups(self)
         self.quarantine: dict[str, str] = {}
         self.suspects: dict[str, float] = {}
         self._deaths: dict[str, int] = {}
@@ -187,6 +191,8 @@ class Host:
         if activation is not None and activation.state is State.CLOSING:
             self._woken_too_early.add(key)
         if activation is not None or key in self.quarantine or key in self.deletions:
+            return
+        if self.backups.holds_asleep(key):
             return
         try:
             if self.dedicated is not None and self.dedicated.serves(noun):
@@ -289,7 +295,7 @@ class Host:
             key = key_of(call.noun, check_id(call.entity_id))
             if key in self.quarantine:
                 raise Quarantined(f"{key} is quarantined: {self.quarantine[key]}")
-            if self.deletions.holds_back(call):
+            if self.deletions.holds_back(call) or self.backups.holds_back(call):
                 return
             until = self.suspects.get(key)
             if until is not None and until > self.clock.now():

@@ -47,6 +47,10 @@ class OwnedShards:
         """The shards owned now."""
         return sorted(self._shards)
 
+    def epochs(self) -> dict[int, int]:
+        """The epoch of each shard owned now."""
+        return {number: shard.epoch for number, shard in self._shards.items()}
+
     async def take(self) -> None:
         """Own the shards and open their indexes; all of them or none. Raises DataFolderInUse, StorageError."""
         loop = asyncio.get_running_loop()

@@ -124,6 +124,11 @@ class ShardIndex:
             params = (noun, after, limit)  # type: ignore[assignment]
         return [(row[0], row[1]) for row in await self._open.execute_fetchall(sql, params)]
 
+    async def due_of(self, key: str) -> float | None:
+        """When a sleeper is due; at once for one that has no row."""
+        rows = list(await self._open.execute_fetchall("SELECT due FROM entities WHERE key = ?", (key,)))
+        return rows[0][0] if rows else 0.0
+
     async def remove(self, key: str) -> None:
         """The entity was deleted."""
         await self._open.execute("DELETE FROM entities WHERE key = ?", (key,))

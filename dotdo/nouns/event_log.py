@@ -113,6 +113,14 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
         found = await asyncio.gather(*answers)
         return found[0] if len(found) == 1 else list(found)
 
+    async def page(self, after: int | None, limit: int) -> list[tuple[int, Event]]:
+        """Events with their numbers, oldest first: those behind a number, or the latest ones."""
+        if after is None:
+            rows = self.storage.sql("SELECT number, event FROM events ORDER BY number DESC LIMIT ?", limit).all()[::-1]
+        else:
+            rows = self.storage.sql("SELECT number, event FROM events WHERE number > ? ORDER BY number LIMIT ?", after, limit).all()
+        return [(row["number"], codec.decode(row["event"])) for row in rows]  # type: ignore[misc]
+
     def _now(self) -> float:
         return clock.to_epoch(self.now())
 

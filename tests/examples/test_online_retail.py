@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from actors import demo as online_retail
 from actors.order import problem_of
-from examples import online_retail
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "online_retail.csv"
 
