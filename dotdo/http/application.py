@@ -22,6 +22,7 @@ from starlette.responses import Response
 from dotdo import application, config
 from dotdo.errors import DefinitionError
 from dotdo.http import events, executions, metrics, nouns, openapi, operations, pages, people, problems, webhooks
+from dotdo.http.capnweb import routes as capnweb
 from dotdo.http.door import Door
 from dotdo.http.guard import Guard
 from dotdo.http.limits import Limits
@@ -31,7 +32,10 @@ from dotdo.http.roles import is_loopback
 own_routes = APIRouter()
 """What users declare with `@dotdo.http.get` and its like."""
 
-_ROUTERS = (operations.router, metrics.router, executions.router, events.router, people.approvals_router, people.tasks_router, pages.router)
+_ROUTERS = (
+    operations.router, metrics.router, executions.router, events.router, people.approvals_router, people.tasks_router,
+    capnweb.router, pages.router,
+)  # fmt: skip
 
 DESCRIPTION = "Durable Objects for Python. Every entity is at /{Noun}/{id}: POST a method, GET a field."
 
