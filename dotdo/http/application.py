@@ -103,10 +103,18 @@ class Server(uvicorn.Server):
         limits = self.door.limits
         super().__init__(
             uvicorn.Config(
-                self.app, host=host, port=port, log_level=log_level, access_log=False, server_header=False,
-                ws_max_size=limits.request_bytes_max, ws_per_message_deflate=False, h11_max_incomplete_event_size=65_536,
-                timeout_graceful_shutdown=int(limits.drain_s), proxy_headers=False,
-            )  # fmt: skip
+                self.app,
+                host=host,
+                port=port,
+                log_level=log_level,
+                access_log=False,
+                server_header=False,
+                ws_max_size=limits.request_bytes_max,
+                ws_per_message_deflate=False,
+                h11_max_incomplete_event_size=65_536,
+                timeout_graceful_shutdown=int(limits.drain_s),
+                proxy_headers=False,
+            )
         )
 
     async def shutdown(self, sockets: Any = None) -> None:

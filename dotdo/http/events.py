@@ -25,7 +25,7 @@ RUNTIME_EVENTS = frozenset({"Approval", "HumanTask", "Task", "Workflow", "Schedu
 async def publish(
     request: Request,
     name: str,
-    wait: Annotated[bool, Query(description="wait for what the handlers answer")] = False,
+    wait: Annotated[bool, Query(description="wait for what the handlers answer")] = False,  # noqa: FBT002  # a query parameter
     to: Annotated[str | None, Query(description="the id of the entity a command is for")] = None,
 ) -> Response:
     """Send the body, any JSON, as the event's data. 202 once it is safe; with `?wait=true` what the handlers answer."""

@@ -43,7 +43,9 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     elif request.method in ("GET", "HEAD"):
         response = await _read(request, spec, made, member)
     else:
-        raise Problem(405, "method_not_allowed", "methods are called with POST, fields are read with GET", headers={"allow": "GET, HEAD, POST"})
+        raise Problem(
+            405, "method_not_allowed", "methods are called with POST, fields are read with GET", headers={"allow": "GET, HEAD, POST"}
+        )
     await response(scope, receive, send)
 
 

@@ -97,7 +97,12 @@ def _field(spec: NounSpec, name: str, schemas: dict[str, Any]) -> dict[str, Any]
 
 def _about(spec: NounSpec, name: str, doc: str | None) -> dict[str, Any]:
     text = (doc or "").strip()
-    return {"tags": [spec.noun], "operationId": f"{spec.noun}_{name}", "summary": text.partition("\n")[0] or f"{spec.noun}.{name}", "description": text}
+    return {
+        "tags": [spec.noun],
+        "operationId": f"{spec.noun}_{name}",
+        "summary": text.partition("\n")[0] or f"{spec.noun}.{name}",
+        "description": text,
+    }
 
 
 def _json(description: str, schema: Any) -> dict[str, Any]:

@@ -51,7 +51,7 @@ async def list_entities(
     request: Request,
     noun: Annotated[str | None, Query()] = None,
     limit: Annotated[int, Query(ge=1)] = 100,
-    all: Annotated[bool, Query(description="the runtime's own entities as well")] = False,
+    all: Annotated[bool, Query(description="the runtime's own entities as well")] = False,  # noqa: FBT002  # a query parameter
 ) -> Response:
     """Entities with status and size, in key order."""
     most = bounded(request, limit)

@@ -132,7 +132,10 @@ def errors_of(error: pydantic.ValidationError) -> list[Any]:
 def _title(error: BaseException, status: int) -> str:
     if isinstance(error, Problem):
         return HTTPStatus(status).phrase
-    return " ".join(word.lower() if i else word for i, word in enumerate(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name_of(error)))) or "Error"
+    return (
+        " ".join(word.lower() if i else word for i, word in enumerate(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name_of(error))))
+        or "Error"
+    )
 
 
 def _snake(name: str) -> str:

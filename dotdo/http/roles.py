@@ -30,7 +30,7 @@ _ACTS = ("/executions/", "/approvals/", "/approvals", "/tasks/", "/tasks", "/dea
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 SUBPROTOCOL = "dotdo"
-SUBPROTOCOL_TOKEN = "bearer."
+SUBPROTOCOL_TOKEN = "bearer."  # noqa: S105  # what a token is written after
 """How a browser's WebSocket, which can set no header, brings its token: `new WebSocket(url, ["dotdo", "bearer." + token])`."""
 
 
@@ -116,7 +116,12 @@ def check_is_local(scope: Mapping[str, Any], headers: Mapping[str, str], origins
     server, client = scope.get("server"), scope.get("client")
     is_socket = server is not None and server[1] is None and str(server[0]).startswith("/")
     if not is_socket and not (server and client and is_loopback(str(server[0])) and is_loopback(str(client[0]))):
-        raise Problem(401, "no_token", "another address than loopback needs a token: start the door with tokens", headers={"www-authenticate": "Bearer"})
+        raise Problem(
+            401,
+            "no_token",
+            "another address than loopback needs a token: start the door with tokens",
+            headers={"www-authenticate": "Bearer"},
+        )
     host = headers.get("host", "")
     if host and not is_loopback(_name_of(host)):
         raise Problem(403, "foreign_host", f"the host {host[:100]!r} is not this machine; with tokens any host may be named")

@@ -206,5 +206,3 @@ def _path(value: Any, limits: Limits) -> list[Any]:
     if len(value) > limits.path_length_max:
         raise Malformed(f"a property path is longer than {limits.path_length_max}")
     return value
-
-

@@ -175,7 +175,9 @@ class Value(Target):
     def call(self, path: Path, args: list[Any]) -> Target:
         target = self.get(path[:-1])
         if isinstance(target, Value) or not path:
-            return target if isinstance(target, Failed) else Failed(NoSuchMember("a plain value has no methods that can be called remotely"))
+            return (
+                target if isinstance(target, Failed) else Failed(NoSuchMember("a plain value has no methods that can be called remotely"))
+            )
         return target.call(path[-1:], args)
 
     async def value(self) -> Any:

@@ -43,7 +43,7 @@ def write(value: Any, export: Export, depth: int) -> Any:
     """The expression of a value. Raises CodecError for what is nested deeper than `depth`."""
     if depth <= 0:
         raise CodecError("the value is nested too deeply for a client")
-    if value is None or isinstance(value, (bool, str)) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, (bool, str)) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return write(value.value, export, depth)
@@ -82,7 +82,13 @@ def _fields(value: Any) -> Mapping[Any, Any] | None:
 
 def write_error(error: BaseException) -> list[Any]:
     """An error as the client sees it: its class's name, its message and its code; never a stack."""
-    return ["error", name_of(error), text_of(error), None, {"code": code_of(error), "type": name_of(error), "retryable": is_retryable(error)}]
+    return [
+        "error",
+        name_of(error),
+        text_of(error),
+        None,
+        {"code": code_of(error), "type": name_of(error), "retryable": is_retryable(error)},
+    ]
 
 
 def is_ours(error: BaseException) -> bool:
