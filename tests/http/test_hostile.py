@@ -69,7 +69,15 @@ def http_cases() -> list[Case]:
         b'{"how":{"$noun":"DoorVictim","$id":""}}', b'{"how":{"$noun":"!","$id":"x"}}', b"",
     ]  # fmt: skip
     cases += [("POST", "/DoorVictim/v/touch", JSON, body) for body in bodies]
-    types = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/xml", "*/*", "application/json2"]
+    types = [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "",
+        "application/xml",
+        "*/*",
+        "application/json2",
+    ]
     cases += [("POST", "/DoorVictim/v/touch", {"content-type": kind}, b'{"how":1}') for kind in types]
     names = [
         "_private", "__class__", "__init__", "__dict__", "setup", "alarm", "migrate", "do", "send", "storage", "id", "noun", "key", "env", "log",
@@ -87,7 +95,11 @@ def http_cases() -> list[Case]:
     ids = ["x" * 600, "%00" * 600, "%ed%a0%80" * 200]
     cases += [("POST", f"/DoorVictim/{one}/touch", JSON, b"[1]") for one in ids]
     cases += [(method, "/DoorVictim/v/touch", JSON, b"[1]") for method in ("PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "PROPFIND", "X")]
-    cases += [("GET", "/DoorVictim/v/touch", {}, b""), ("POST", "/DoorVictim/v/mark", JSON, b"[1]"), ("POST", "/DoorVictim/v", JSON, b"[1]")]
+    cases += [
+        ("GET", "/DoorVictim/v/touch", {}, b""),
+        ("POST", "/DoorVictim/v/mark", JSON, b"[1]"),
+        ("POST", "/DoorVictim/v", JSON, b"[1]"),
+    ]
     keys = ["", "k" * 300, "\u00e4".encode().decode("latin-1"), " ", '""']
     cases += [("POST", "/DoorVictim/v/touch", {**JSON, "idempotency-key": key}, b"[1]") for key in keys]
     hosts = ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]", "localhost.evil", "10.0.0.1"]
@@ -95,26 +107,71 @@ def http_cases() -> list[Case]:
     origins = ["http://evil.example", "null", "https://127.0.0.1.evil", "http://[", "file://", "http://localhost.evil:8000"]
     cases += [("POST", "/DoorVictim/v/touch", {**JSON, "origin": origin}, b"[1]") for origin in origins]
     cases += [("POST", "/rpc", {"origin": origin}, b'["push",["pipeline",0,["DoorVictim"],["v"]]]') for origin in origins]
-    executions = ["x", "!", "x!", "/!", "DoorVictim/v!none", "DoorVictim/!x", "Nope/v!x", "a!b!c", "%00!x", "DoorVictim/v", "..", "!/!", "v" * 700]
+    executions = [
+        "x",
+        "!",
+        "x!",
+        "/!",
+        "DoorVictim/v!none",
+        "DoorVictim/!x",
+        "Nope/v!x",
+        "a!b!c",
+        "%00!x",
+        "DoorVictim/v",
+        "..",
+        "!/!",
+        "v" * 700,
+    ]
     cases += [("GET", f"/executions/{one}", {}, b"") for one in executions]
     cases += [("POST", f"/executions/{one}/{verb}", JSON, b"") for one in executions for verb in ("cancel", "retry", "bogus")]
     cases += [("GET", f"/executions/{one}/events", {}, b"") for one in executions]
-    cases += [("POST", f"/callbacks/{one}", JSON, b"1") for one in ("x", "%23", "DoorVictim/v!none%23cb", "x!%23", "DoorVictim/v!%23x", "a%23b%23c")]
+    cases += [
+        ("POST", f"/callbacks/{one}", JSON, b"1")
+        for one in ("x", "%23", "DoorVictim/v!none%23cb", "x!%23", "DoorVictim/v!%23x", "a%23b%23c")
+    ]
     queries = ["limit=0", "limit=-1", "limit=x", "limit=1e9", "status=dreaming", "limit=" + "9" * 400, "status=%00"]
     cases += [("GET", f"/executions?{query}", {}, b"") for query in queries]
     cases += [("GET", f"/approvals?{query}", {}, b"") for query in ("limit=0", "offset=-1", "limit=x", "status=dreaming")]
     cases += [("GET", f"/tasks?{query}", {}, b"") for query in ("limit=0", "offset=-1", "priority=none")]
-    for path in ("/approvals/none/approve", "/approvals/none/reject", "/approvals/none/cancel", "/tasks/none/claim", "/tasks/none/complete", "/tasks"):
+    for path in (
+        "/approvals/none/approve",
+        "/approvals/none/reject",
+        "/approvals/none/cancel",
+        "/tasks/none/claim",
+        "/tasks/none/complete",
+        "/tasks",
+    ):
         cases += [("POST", path, JSON, body) for body in (b"", b"{}", b"[]", b'{"by":1}', b'{"by":"x"}', b'{"by":"x","extra":1}', b"{")]
     cases += [("POST", f"/events/{name}", JSON, b"{") for name in ("A.b", "A.created")]
-    names = ["", "x y", "*.*", "A.", ".b", "DotdoFunction.handle", "DotdoInbox.put", "a" * 3_000, "A.b.c.d", "%00.%00", "DoorVictim.touch", "DoorVictim._x"]
+    names = [
+        "",
+        "x y",
+        "*.*",
+        "A.",
+        ".b",
+        "DotdoFunction.handle",
+        "DotdoInbox.put",
+        "a" * 3_000,
+        "A.b.c.d",
+        "%00.%00",
+        "DoorVictim.touch",
+        "DoorVictim._x",
+    ]
     cases += [("POST", f"/events/{name}?wait=true", JSON, b'{"$id":"v","how":"x"}') for name in names]
-    cases += [("GET", f"/assets/{name}", {}, b"") for name in ("../application.py", "%2e%2e/guard.py", "..%2fguard.py", "none.js", "", "/etc/passwd", "%00")]
+    cases += [
+        ("GET", f"/assets/{name}", {}, b"")
+        for name in ("../application.py", "%2e%2e/guard.py", "..%2fguard.py", "none.js", "", "/etc/passwd", "%00")
+    ]
     cases += [("DELETE", f"/entities/{one}", {}, b"") for one in ("DotdoInbox/approvals", "Nope/x", "DoorVictim/", "!/x", "DoorVictim")]
     cases += [("POST", f"/dead-letters/{one}/replay", {}, b"") for one in ("0", "-1", "x", "9" * 400, "%00")]
     cases += [("DELETE", f"/dead-letters/{one}", {}, b"") for one in ("x", "1e3")]
     cases += [("POST", f"/schedules/{one}/pause", {}, b"") for one in ("none", "%00", "x" * 900)]
-    cases += [("GET", "/schedules?of=x", {}, b""), ("GET", "/schedules?of=/", {}, b""), ("GET", "/nowhere", {}, b""), ("POST", "/health", {}, b"")]
+    cases += [
+        ("GET", "/schedules?of=x", {}, b""),
+        ("GET", "/schedules?of=/", {}, b""),
+        ("GET", "/nowhere", {}, b""),
+        ("POST", "/health", {}, b""),
+    ]
     cases += [("POST", "/webhooks/door-hostile", {**JSON, **extra}, b'{"id":"e"}') for extra in (
         {}, {"stripe-signature": ""}, {"stripe-signature": "t=1,v1=00"}, {"stripe-signature": "t=x,v1="}, {"stripe-signature": "v1=" + "0" * 64},
         {"stripe-signature": "t=99999999999,v1=" + "0" * 64}, {"stripe-signature": ",,,=,=" * 50}, {"dotdo-signature": "t=\u00b2,v1=0".encode().decode("latin-1")},
@@ -143,10 +200,21 @@ def rpc_cases() -> list[str]:
     bad += [json.dumps(["push", ["pipeline", 1, [name], [1]]]) for name in private]
     bad += [json.dumps(["push", ["pipeline", 1, ["me", name], [1]]]) for name in private]
     bad += [json.dumps(["push", ["pipeline", 2, [name], ["x"]]]) for name in private]
-    bad += [json.dumps(["push", ["pipeline", 0, [noun], args]]) for noun in ("DotdoInbox", "Nope", "!", "__main__", "object") for args in (["x"], [], [1], ["x", "y"])]
-    bad += [json.dumps(["push", ["pipeline", 0, ["DoorVictim"], args]]) for args in ([], [1], [""], [None], [["undefined"]], ["x", "y"], ["x" * 600])]
+    bad += [
+        json.dumps(["push", ["pipeline", 0, [noun], args]])
+        for noun in ("DotdoInbox", "Nope", "!", "__main__", "object")
+        for args in (["x"], [], [1], ["x", "y"])
+    ]
+    bad += [
+        json.dumps(["push", ["pipeline", 0, ["DoorVictim"], args]])
+        for args in ([], [1], [""], [None], [["undefined"]], ["x", "y"], ["x" * 600])
+    ]
     bad += [json.dumps(["push", ["pipeline", 1, ["touch"], args]]) for args in ([], [1, 2], [[[1]], 2])]
-    bad += [json.dumps(["push", ["pipeline", 1, [], [1]]]), json.dumps(["push", ["pipeline", 2, [], [1]]]), json.dumps(["push", ["pipeline", 1, [0], [1]]])]
+    bad += [
+        json.dumps(["push", ["pipeline", 1, [], [1]]]),
+        json.dumps(["push", ["pipeline", 2, [], [1]]]),
+        json.dumps(["push", ["pipeline", 1, [0], [1]]]),
+    ]
     return bad
 
 
@@ -223,7 +291,15 @@ async def test_without_a_token_nothing_but_health_is_answered_on_another_address
     asgi = app(tokens={})
     async with runtime(), client_of(asgi, client="10.0.0.9", base_url="http://10.0.0.1") as http:
         open_paths = set()
-        paths = set(asgi.openapi()["paths"]) | {"/", "/openapi.json", "/DoorVictim/v/touch", "/DoorVictim/v/mark", "/nowhere", "/rpc", "/docs"}
+        paths = set(asgi.openapi()["paths"]) | {
+            "/",
+            "/openapi.json",
+            "/DoorVictim/v/touch",
+            "/DoorVictim/v/mark",
+            "/nowhere",
+            "/rpc",
+            "/docs",
+        }
         for path in paths:
             for method in ("GET", "POST", "DELETE"):
                 answer = await http.request(method, path.replace("{", "").replace("}", ""), json=[1])

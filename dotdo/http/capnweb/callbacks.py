@@ -52,6 +52,9 @@ class Callbacks:
 
     async def _open(self) -> None:
         await self._stub["open"]()
+        if self._session.is_over:
+            self._stub["close"]()  # told, not awaited
+            return
         self._is_open = True
         self._fetching = asyncio.ensure_future(self._fetch())
 
@@ -90,5 +93,5 @@ class Callbacks:
             self._fetching.cancel()
         for task in self._serving:
             task.cancel()
-        if self._opening is not None:
+        if self._is_open:
             self._stub["close"]()  # told, not awaited
