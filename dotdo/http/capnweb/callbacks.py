@@ -51,6 +51,8 @@ class Callbacks:
         return Value(made)
 
     async def _open(self) -> None:
+        if self._session.is_over:
+            return
         await self._stub["open"]()
         if self._session.is_over:
             self._stub["close"]()  # told, not awaited
