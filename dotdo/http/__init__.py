@@ -4,7 +4,7 @@
 
 application   the app and its server           guard, roles      what every request passes first
 nouns         /{Noun}/{id}/{member}            arguments, answers, problems   JSON in, JSON out, errors out
-executions, streams, events, people, operations, webhooks, metrics, pages     the other routes
+executions, streams, workflows, events, people, operations, webhooks, metrics, pages     the other routes
 capnweb       /rpc, where browsers hold entities as objects
 """
 

@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from dotdo import application, config
 from dotdo.errors import DefinitionError
-from dotdo.http import events, executions, metrics, nouns, openapi, operations, pages, people, problems, webhooks
+from dotdo.http import events, executions, metrics, nouns, openapi, operations, pages, people, problems, webhooks, workflows
 from dotdo.http.capnweb import routes as capnweb
 from dotdo.http.door import Door
 from dotdo.http.guard import Guard
@@ -34,7 +34,7 @@ own_routes = APIRouter()
 
 _ROUTERS = (
     operations.router, metrics.router, executions.router, events.router, people.approvals_router, people.tasks_router,
-    capnweb.router, pages.router,
+    workflows.router, capnweb.router, pages.router,
 )  # fmt: skip
 
 DESCRIPTION = "Durable Objects for Python. Every entity is at /{Noun}/{id}: POST a method, GET a field."

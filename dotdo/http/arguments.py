@@ -43,8 +43,8 @@ class Parameter:
 class Signature:
     """The parameters and the result of a method, as pydantic sees them."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        given = list(inspect.signature(function).parameters.values())[1:]
+    def __init__(self, function: Callable[..., Any], *, is_method: bool = True) -> None:
+        given = list(inspect.signature(function).parameters.values())[1 if is_method else 0 :]
         hints = _hints_of(function)
         self.plain = inspect.Signature([p.replace(annotation=p.empty) for p in given])
         self.parameters = {p.name: _parameter(p, hints.get(p.name, Any)) for p in given}

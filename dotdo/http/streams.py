@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from dotdo.durable.handle import Execution
+from dotdo.durable.step import PROGRESS
 from dotdo.errors import DotdoError
 from dotdo.http import answers
 from dotdo.http.door import Door, door_of
@@ -115,12 +116,16 @@ async def _shown(watcher: Watcher, shown: int, closing: asyncio.Event) -> AsyncI
         entries, state = watcher.entries, watcher.state
         for entry in entries[shown:]:
             shown += 1
-            kind = "progress" if entry.get("name") == "progress" else "step"
+            kind = "progress" if _is_progress(entry) else "step"
             yield _event(kind, entry.get("result") if kind == "progress" else entry, shown)
         yield _event("state", state, shown)
         if watcher.is_over:
             yield _event("end", {"status": state["status"] if state else None}, shown)
             return
+
+
+def _is_progress(entry: dict[str, Any]) -> bool:
+    return entry["type"] == "step" and str(entry.get("id", "")).partition("#")[0] == PROGRESS and "result" in entry
 
 
 async def _wait(changed: asyncio.Event, closing: asyncio.Event, timeout_s: float) -> bool:
