@@ -19,6 +19,10 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python -m examples.online_retail $(if $(ORDERS),--orders $(ORDERS))
 
+# Node runs the official Cap'n Web client against the door; without it those tests are skipped
+node:
+	@command -v npm >/dev/null || apt-get install -y nodejs npm
+
 test: $(STAMP)
 	$(BIN)/python -m pytest -q
 

@@ -89,6 +89,22 @@ def ai_from_environment() -> tuple[str | None, str | None, str | None]:
     return model, base_url, api_key
 
 
+def secret_from_environment(name: str) -> str | None:
+    """A secret by the name of its variable, or None."""
+    return os.environ.get(name)
+
+
+def tokens_from_environment() -> dict[str, str]:
+    """`DOTDO_TOKENS`, written as `role:token,role:token`, as token -> role. Raises DefinitionError."""
+    found: dict[str, str] = {}
+    for part in filter(None, (one.strip() for one in os.environ.get("DOTDO_TOKENS", "").split(","))):
+        role, colon, token = part.partition(":")
+        if not colon or not token:
+            raise DefinitionError("DOTDO_TOKENS is written as role:token,role:token with the roles viewer, caller, operator")
+        found[token] = role
+    return found
+
+
 def is_ci() -> bool:
     """True on a build machine."""
     return bool(os.environ.get("CI"))

@@ -6,6 +6,7 @@
       OutOfOrder                                a message came before one that was sent earlier; it is sent again
       CircuitOpen                               a circuit breaker lets no call through; retryable later
       HostLost                                  the connection to a host ended; the runtime retries by itself
+      ClientGone                                an object of a browser or another client that is not there any more
       OutcomeUnknown                            sent, and then no way is left to learn what became of it
       StorageError, CodecError, FieldNotSet, FieldTooLarge
       NoSuchMember, NotAwaited (also TypeError), NoHandler, NoKey, NoSuchLetter, NoSuchSchedule
@@ -91,6 +92,10 @@ class HostLost(DotdoError):
     """The connection to a host ended before the answer."""
 
     retryable = True
+
+
+class ClientGone(DotdoError):
+    """The program outside whose object was called has left, or let the object go."""
 
 
 class OutcomeUnknown(DotdoError):

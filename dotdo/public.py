@@ -35,6 +35,7 @@ from dotdo.errors import (
     CallTimeout,
     CascadeError,
     CircuitOpen,
+    ClientGone,
     CodecError,
     ConditionError,
     DataFolderInUse,
@@ -93,8 +94,10 @@ from dotdo.events.on import on
 from dotdo.events.sending import send
 from dotdo.events.subscriptions import Subscription
 from dotdo.events.waiting import wait_for
+from dotdo.nouns.connections import ClientObject
 from dotdo.nouns.dead_letters import DeadLetter, dead_letters
 from dotdo.nouns.schedules import ScheduleBook as _ScheduleBook  # noqa: F401  # registers the nouns
+from dotdo.nouns.webhooks import WebhookInbox as _WebhookInbox  # noqa: F401  # registers the noun
 from dotdo.people.approval import Approval
 from dotdo.people.approvals import approvals
 from dotdo.people.cascading import CascadeResult, cascade
@@ -140,6 +143,8 @@ __all__ = [
     "CascadeResult",
     "CircuitBreaker",
     "CircuitOpen",
+    "ClientGone",
+    "ClientObject",
     "CodecError",
     "ConditionError",
     "DataFolderInUse",

@@ -40,6 +40,8 @@ async def follow(value: Any, path: Sequence[Any], payload: bytes | None, call_ou
             if name in LOCAL and (payload is None or len(rest) > 1):
                 value, ops = getattr(value, name), rest[1:]
                 continue
+            if isinstance(name, str) and not name.isidentifier():
+                raise NoSuchMember(f"{value!r} has no member {name!r}")  # above all not "!", which begins what only the runtime asks
             rest[0] = name
             noun, entity_id = value._do_target_
             return codec.decode(await call_out(noun, entity_id, rest, payload, call_id))

@@ -1,0 +1,47 @@
+"""What a browser sees at `/`: the files in `assets/`, which ship with the package.
+
+The dashboard is such files and nothing else; until it is there, a plain page says what this door has.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse, Response
+
+from dotdo.http.problems import Problem
+
+ASSETS = Path(__file__).parent / "assets"
+
+router = APIRouter(include_in_schema=False)
+
+_HEADERS = {
+    "cache-control": "no-cache",
+    "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+_TYPES = {
+    ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".woff2": "font/woff2", ".json": "application/json",
+}  # fmt: skip
+
+
+@router.get("/")
+async def index() -> Response:
+    """The first page."""
+    return _file("index.html")
+
+
+@router.get("/assets/{name:path}")
+async def asset(name: str) -> Response:
+    """A file of the package."""
+    return _file(name)
+
+
+def _file(name: str) -> Response:
+    path = (ASSETS / name).resolve() if "\x00" not in name else ASSETS
+    if not path.is_relative_to(ASSETS.resolve()) or path.suffix not in _TYPES or not path.is_file():
+        raise Problem(404, "not_found", "there is no such file")
+    return FileResponse(path, headers=_HEADERS, media_type=_TYPES[path.suffix])

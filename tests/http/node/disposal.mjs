@@ -1,0 +1,16 @@
+import { assert, connect, done } from "./start.mjs";
+const { api, socket } = connect();
+const stubs = [];
+for (let i = 0; i < 20; i++) stubs.push(await api.RpcPerson("p" + i).me());
+for (const stub of stubs) stub[Symbol.dispose]();
+assert.equal(await api.RpcPerson("p1").become("ann"), "ann");
+console.log("held", JSON.stringify(await (await fetch(`http://127.0.0.1:${process.argv[2]}/test-held`)).json()));
+let broken = null;
+api.onRpcBroken((error) => { broken = error; });
+socket.close();
+await new Promise((resolve) => setTimeout(resolve, 50));
+assert.ok(broken);
+await assert.rejects(async () => await api.RpcPerson("p1").name);
+const again = connect();
+assert.equal(await again.api.RpcPerson("p1").name, "ann", "a new connection finds everything as it was");
+done();

@@ -1,0 +1,17 @@
+import { assert, connect, done } from "./start.mjs";
+const { api } = connect();
+const values = [1, -1.5, "ä\u0000", true, null, [], [[1], []], { a: { b: [] } }, 10n ** 30n, new Date(1e12), new Uint8Array([0, 255]), Infinity, -Infinity];
+const back = await api.RpcPerson("p1").echo(...values);
+assert.deepEqual(back.map((one) => (one instanceof Uint8Array ? new Uint8Array(one) : one)), values);
+assert.ok(Number.isNaN((await api.RpcPerson("p1").echo(NaN))[0]));
+assert.deepEqual(await api.RpcPerson("p1").echo(undefined), [null]);
+assert.equal((await api.RpcPerson("p1").echo(new TypeError("x")))[0].message, "x");
+const stream = new ReadableStream({ start(c) { c.enqueue("ab"); c.enqueue("cd"); c.close(); } });
+assert.deepEqual(await api.RpcPerson("p1").echo(stream), ["abcd"]);
+const error = await api.RpcPerson("p1").fail().then(() => null, (found) => found);
+assert.equal(error.message, "bad thing");
+assert.deepEqual([error.type, error.retryable], ["RpcOops", false]);
+assert.ok(!error.stack.includes(".py"));
+assert.equal((await api.RpcPerson("p1")._private().then(() => null, (found) => found)).code, "no_such_member");
+assert.equal((await api.DotdoInbox("x").page().then(() => null, (found) => found)).code, "no_such_noun");
+done();
