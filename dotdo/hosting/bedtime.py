@@ -49,12 +49,16 @@ class Bedtime:
         if self._is_going_on:  # one that never had a file ends at once, and comes back here
             return
         self._is_going_on = True
-        while self._waiting and len(self._falling_asleep) < FALLING_ASLEEP_MAX:
-            activation = self._waiting.popleft()
-            if activation.is_idle:
-                self._host.hibernate(activation)
-            elif self._host.is_stopping and activation.state not in (State.CLOSING, State.ENDED):
-                activation.leave()
-            else:
-                self._host.touched(activation)
-        self._is_going_on = False
+        try:
+            while self._waiting and len(self._falling_asleep) < FALLING_ASLEEP_MAX:
+                self._see_to(self._waiting.popleft())
+        finally:
+            self._is_going_on = False
+
+    def _see_to(self, activation: Activation) -> None:
+        if activation.is_idle:
+            self._host.hibernate(activation)
+        elif self._host.is_stopping and activation.state not in (State.CLOSING, State.ENDED):
+            activation.leave()
+        else:
+            self._host.touched(activation)
