@@ -23,6 +23,10 @@ class Counter(DO):
         self.n += 1
         return self.n
 
+    async def park(self) -> None:
+        """An execution that is there as long as it is watched."""
+        await self.sleep("1h")
+
     async def ask(self, other: str, times: int) -> list[float]:
         """Seconds of each call to another entity; nothing unsynced is pending meanwhile."""
         found = []

@@ -151,21 +151,25 @@ async def test_many_streams_and_connections_are_held_while_calls_run():
     import httpx
     import websockets
 
-    async with runtime(), fixtures.serving() as port:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=httpx.Limits(max_connections=200), timeout=30) as http:
-            where = (await http.post("/workflows/door-sleeper", json=[])).json()["events"]
-            sockets = [await websockets.connect(f"ws://127.0.0.1:{port}/rpc") for _ in range(40)]
-            streams = [http.stream("GET", where) for _ in range(30)]
-            opened = [await stream.__aenter__() for stream in streams]
-            assert all(one.status_code == 200 for one in opened)
-            for number, socket in enumerate(sockets):
-                await socket.send('["push",["pipeline",0,["DoorTill"],["s%d"]]]' % number)
-                await socket.send('["push",["pipeline",1,["paid"]]]')
-                await socket.send('["pull",2]')
-            answers = await asyncio.gather(*(socket.recv() for socket in sockets))
-            assert set(answers) == {'["resolve",2,[[]]]'}
-            assert (await http.get("/DoorTill/s1/paid")).json() == []
-            assert "dotdo_rpc_connections 40.0" in (await http.get("/metrics")).text
-            for stream in streams:
-                await stream.__aexit__(None, None, None)
-            await asyncio.gather(*(socket.close() for socket in sockets))
+    limits = httpx.Limits(max_connections=200)
+    async with (
+        runtime(),
+        fixtures.serving() as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=30) as http,
+    ):
+        where = (await http.post("/workflows/door-sleeper", json=[])).json()["events"]
+        sockets = [await websockets.connect(f"ws://127.0.0.1:{port}/rpc") for _ in range(40)]
+        streams = [http.stream("GET", where) for _ in range(30)]
+        opened = [await stream.__aenter__() for stream in streams]
+        assert all(one.status_code == 200 for one in opened)
+        for number, socket in enumerate(sockets):
+            await socket.send(f'["push",["pipeline",0,["DoorTill"],["s{number}"]]]')
+            await socket.send('["push",["pipeline",1,["paid"]]]')
+            await socket.send('["pull",2]')
+        answers = await asyncio.gather(*(socket.recv() for socket in sockets))
+        assert set(answers) == {'["resolve",2,[[]]]'}
+        assert (await http.get("/DoorTill/s1/paid")).json() == []
+        assert "dotdo_rpc_connections 40.0" in (await http.get("/metrics")).text
+        for stream in streams:
+            await stream.__aexit__(None, None, None)
+        await asyncio.gather(*(socket.close() for socket in sockets))
