@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -16,12 +15,7 @@ from dotdo import DO, ClientObject, stats
 from dotdo.http import app
 from dotdo.http.capnweb import session as sessions
 from dotdo.testing import runtime
-
-_spec = importlib.util.spec_from_file_location("http_conftest", Path(__file__).parent / "conftest.py")
-assert _spec is not None
-assert _spec.loader is not None
-fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fixtures)
+from tests.doors import serving
 
 SCRIPTS = Path(__file__).parent / "node"
 
@@ -97,7 +91,7 @@ def node_scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def run(folder: Path, script: str, asgi: Any = None) -> str:
-    async with runtime(), fixtures.serving(asgi) as port:
+    async with runtime(), serving(asgi) as port:
         process = await asyncio.create_subprocess_exec(
             "node", script, str(port), cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,13 +15,7 @@ from dotdo.http import Limits, Server, app, webhook
 from dotdo.http.capnweb.session import Session
 from dotdo.http.webhooks import forget
 from dotdo.testing import runtime
-
-_spec = importlib.util.spec_from_file_location("http_conftest", Path(__file__).parent / "conftest.py")
-assert _spec is not None
-assert _spec.loader is not None
-fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fixtures)
-client_of = fixtures.client_of
+from tests.doors import client_of
 
 ran: list[str] = []
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,14 +14,7 @@ import dotdo
 from dotdo import DO
 from dotdo.http import Limits, app
 from dotdo.testing import runtime
-
-_spec = importlib.util.spec_from_file_location("http_conftest", Path(__file__).parent / "conftest.py")
-assert _spec is not None
-assert _spec.loader is not None
-fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fixtures)
-client_of, serving = fixtures.client_of, fixtures.serving
-
+from tests.doors import client_of, serving
 
 CALLBACKS: list[str] = []
 

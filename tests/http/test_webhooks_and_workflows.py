@@ -6,10 +6,8 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import importlib.util
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +16,7 @@ from dotdo import DO, on, progress, send, sleep, step, workflow
 from dotdo.http import Limits, app, webhook
 from dotdo.http.webhooks import forget
 from dotdo.testing import runtime
-
-_spec = importlib.util.spec_from_file_location("http_conftest", Path(__file__).parent / "conftest.py")
-assert _spec is not None
-assert _spec.loader is not None
-fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fixtures)
-client_of = fixtures.client_of
+from tests.doors import client_of, serving
 
 SECRET = "whsec_" + base64.b64encode(b"0" * 24).decode()
 
@@ -154,7 +146,7 @@ async def test_many_streams_and_connections_are_held_while_calls_run():
     limits = httpx.Limits(max_connections=200)
     async with (
         runtime(),
-        fixtures.serving() as port,
+        serving() as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=30) as http,
     ):
         where = (await http.post("/workflows/door-sleeper", json=[])).json()["events"]

@@ -1,4 +1,4 @@
-"""Fixtures of the doors: an app on a runtime in this process, asked through ASGI, or by a real server on loopback."""
+"""What tests of the doors share: an app on a runtime in this process, asked through ASGI, or by a real server on loopback."""
 
 from __future__ import annotations
 
