@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import httpx
 import pytest
+import websockets
 
 from dotdo import DO
 from dotdo.errors import DefinitionError, NoSuchMember
@@ -15,7 +16,7 @@ from dotdo.http import Limits, Server, app, webhook
 from dotdo.http.capnweb.session import Session
 from dotdo.http.webhooks import forget
 from dotdo.testing import runtime
-from tests.doors import client_of
+from tests.doors import client_of, serving
 
 ran: list[str] = []
 
@@ -361,3 +362,26 @@ async def test_cors_is_off_unless_an_origin_is_named():
         async with client_of(app(cors=["https://shop.example"], tokens=TOKENS)) as http:
             answer = await http.options("/DoorVictim/v/free", headers=asked)
             assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+
+
+async def test_a_websocket_needs_a_token_where_a_request_does():
+    async with runtime(), serving(app(tokens=TOKENS)) as port:
+        url = f"ws://127.0.0.1:{port}/rpc"
+        caller, viewer = "caller-token-of-tests", "viewer-token-of-tests"
+        for headers, status in (({}, 401), ({"authorization": "Bearer nope"}, 401), ({"authorization": f"Bearer {viewer}"}, 403)):
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await websockets.connect(url, additional_headers=headers)
+            assert refused.value.response.status_code == status
+        async with websockets.connect(url, subprotocols=["dotdo", f"bearer.{caller}"]) as socket:
+            assert socket.subprotocol == "dotdo"
+            await socket.send('["push",["pipeline",0,["DoorVictim"],["ws"]]]')
+            await socket.send('["push",["pipeline",1,["mark"]]]')
+            await socket.send('["pull",2]')
+            assert await socket.recv() == '["resolve",2,0]'
+            await socket.send('["nonsense"]')
+            assert json.loads(await socket.recv())[0] == "abort"
+            with pytest.raises(websockets.ConnectionClosed):
+                await socket.recv()
+    async with runtime(), serving() as port:
+        with pytest.raises(websockets.InvalidStatus):
+            await websockets.connect(f"ws://127.0.0.1:{port}/rpc", origin="http://evil.example")
