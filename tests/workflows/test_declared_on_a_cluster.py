@@ -13,7 +13,7 @@ from dotdo import DO, DefinitionError, Workflow
 pytestmark = pytest.mark.ray
 
 
-class Till(DO):
+class ClusterTill(DO):
     """What was paid, each order once."""
 
     paid: list[str] = []
@@ -38,7 +38,7 @@ class ClusterOrders(Workflow):
         return params["orderId"]
 
     async def pay(self, params, state):
-        return await Till("t").pay(state.right)
+        return await ClusterTill("t").pay(state.right)
 
     async def where(self):
         return os.getpid()
@@ -58,7 +58,7 @@ async def test_orders_finish_once_each_while_their_host_is_killed(ray_data):
     assert [result["check"] for result in results] == [f"o{n}" for n in range(30)]
     while len(await orders.list_executions(status="completed")) < 31:
         await asyncio.sleep(0.02)
-    assert Counter(await Till("t").paid) == Counter([f"o{n}" for n in range(30)] + ["sent"])
+    assert Counter(await ClusterTill("t").paid) == Counter([f"o{n}" for n in range(30)] + ["sent"])
     done = await orders.status(started[0].id)
     assert done.completed_steps[0] == "check"
     assert done.completed_steps[-1] == "pay"
