@@ -5,7 +5,8 @@
     send.Email.schedule(to="ann@example.org", template="checkin-week1", send_at=in_a_week)
 
 The server is `env["SMTP_URL"]` of `dotdo.init(env=...)`, as `smtp://user:password@mail.example.org:587` (STARTTLS where the
-server offers it) or `smtps://...`; the sender is `env["MAIL_FROM"]`.
+server offers it) or `smtps://...`; the sender is `env["MAIL_FROM"]`. `memory:` is no server at all: every message is taken
+and none leaves, as in a test runtime, which keeps what was sent in `rt.emails`.
 
 A message is handed over in a step, under a Message-ID that stays the same whatever crashes. SMTP has no way to ask a server
 whether it has taken a message: killed between the end of the message and the server's "250", nobody can know, and the
@@ -119,11 +120,13 @@ async def _deliver(message: EmailMessage, url: str | None) -> str:
     """Give a message to the server; its answer."""
     if not url:
         raise MailRefused("no mail server is known: give dotdo.init(env={'SMTP_URL': 'smtp://mail.example.org:587', 'MAIL_FROM': ...})")
+    server = urlsplit(url)
+    if server.scheme == "memory":
+        return "kept here"
     try:
         import aiosmtplib
     except ImportError:
         raise MailRefused("mail needs aiosmtplib: pip install 'dotdo[actors]'") from None
-    server = urlsplit(url)
     try:
         _, answer = await aiosmtplib.send(
             message,

@@ -54,6 +54,9 @@ class EntityHost(Protocol):
     def file_opened(self, activation: Activation) -> None:
         """The activation holds its file open from now on; too many open ones close the least recently used."""
 
+    def event_published(self, event: Any, to: str | None) -> None:
+        """The log of an event's name has committed it (tests look at them)."""
+
     def touched(self, activation: Activation) -> None:
         """The activation went from idle to busy or back; its idle clock starts again."""
 

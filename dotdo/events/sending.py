@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 import weakref
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from dotdo import clock, codec
 from dotdo.durable.event_waits import EVENT_LOG
@@ -23,6 +23,19 @@ from dotdo.events.names import EventName
 from dotdo.rpc import caller as callers
 from dotdo.rpc.node import Node
 from dotdo.rpc.promise import CallPromise
+
+
+class Watcher(Protocol):
+    """Looks at what this process sends (a test's mailbox)."""
+
+    def sent(self, event_id: str) -> None:
+        """An event is about to leave that is not delayed; a replay sends it again under the same id."""
+
+    def published(self, event: Event, to: str | None) -> None:
+        """The turn of an entity that sends it is committed, so it will be published."""
+
+
+watchers: list[Watcher] = []
 
 VIA_MAX = 64
 """So many handlers may lead from one event to the next; a longer chain is a loop."""
@@ -162,7 +175,16 @@ def _send(name: str, data: Any, to: str | None, send_at: datetime | None, *, is_
         raise CodecError(f"the payload of {name}: {error}") from None
     promise.id = identity
     caller.record(node)
+    if due is None:
+        for watcher in watchers:
+            _tell(watcher, node, event, to, None if ledger is None else ledger.activation)
     return promise
+
+
+def _tell(watcher: Watcher, node: Node, event: Event, to: str | None, sender: Any) -> None:
+    watcher.sent(event.id)
+    if sender is not None and sender.turn is not None and not sender.in_transaction:
+        sender.turn.then(lambda: None if node.slot.is_undone else watcher.published(event, to))
 
 
 send = Send()

@@ -91,6 +91,7 @@ class Host:
         self.activations: dict[tuple[str, str], Activation] = {}
         self.mocks: dict[str, Callable[..., Any]] = {}
         self.on_step: Callable[[str, str, str], None] | None = None
+        self.on_event: Callable[[Any, str | None], None] | None = None
         self.on_quiet: Callable[[], None] | None = None
         self.deletions = Deletions(self)
         self.backups = Backups(self)
@@ -402,6 +403,10 @@ class Host:
     def step_recorded(self, key: str, run_id: str, name: str) -> None:
         if self.on_step is not None:
             self.on_step(key, run_id, name)
+
+    def event_published(self, event: Any, to: str | None) -> None:
+        if self.on_event is not None:
+            self.on_event(event, to)
 
     def execution_ended(self, execution_id: str, blob: bytes, ok: bool) -> None:  # (blob, ok) is one outcome
         """Nothing here waits for executions by id."""

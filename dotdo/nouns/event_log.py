@@ -80,7 +80,7 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
             return
         event = self._stamped(event)
         handlers = self._handlers(event)
-        self._number(event)
+        self._number(event, to)
         for handler in handlers:
             self._deliver(handler, event, to)
         if self._has_subscribers:
@@ -102,7 +102,7 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
                 f"nobody handles {event.name}: no noun has that method, and nothing is registered for it with on; "
                 f"for those that only listen or wait for it, send it without awaiting an answer"
             )
-        self._number(event)
+        self._number(event, to)
         for handler in handlers:
             if not handler.is_exact:
                 self._deliver(handler, event, to)
@@ -127,13 +127,16 @@ class EventLog(DO, noun=EVENT_LOG, max_queue=100_000):
     def _stamped(self, event: Event) -> Event:
         return event if event.at is not None else dataclasses.replace(event, at=self.now())
 
-    def _number(self, event: Event) -> None:
+    def _number(self, event: Event, to: str | None) -> None:
         number = self.storage.sql(
             "INSERT INTO events(id, at, event) VALUES(?, ?, ?) RETURNING number", event.id, _epoch(event), codec.encode(event)
         ).one()["number"]
         if number % PAGE == 0:
             self._forget_old()
         self._offer_to_waits(number, event)
+        turn, host = self._do_.turn, self._do_.host
+        if turn is not None:
+            turn.then(lambda: host.event_published(event, to))
 
     def _forget_old(self) -> None:
         kept_s = self._do_.host.settings.event_retention_s

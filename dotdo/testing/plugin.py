@@ -1,4 +1,8 @@
-"""The pytest plugin: the fixtures `dotdo_runtime` (real clock) and `dotdo_virtual` (virtual clock).
+"""The pytest plugin: fixtures of a runtime that a test shares with them.
+
+    dotdo_runtime    an in-process runtime in a temporary folder, with a virtual clock
+    dotdo_clock      that clock: `.now()`, `await .advance("3d")`
+    dotdo_mailbox    what was sent in it: its mails, and `.events`
 
 Each test module is an application of its own: the schedules that other test modules declare do not run in its runtimes, nor
 do those that an earlier test has declared while it ran.
@@ -13,7 +17,8 @@ import pytest
 import pytest_asyncio
 
 from dotdo.schedules import registry
-from dotdo.testing.runtime import Runtime, runtime
+from dotdo.testing.mailbox import Mailbox
+from dotdo.testing.runtime import Runtime, RuntimeClock, runtime
 
 _test_modules: set[str] = set()
 _known: pytest.StashKey[set[str]] = pytest.StashKey()
@@ -51,13 +56,18 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 @pytest_asyncio.fixture
 async def dotdo_runtime() -> AsyncIterator[Runtime]:
-    """An in-process runtime in a temporary folder."""
-    async with runtime() as running:
-        yield running
-
-
-@pytest_asyncio.fixture
-async def dotdo_virtual() -> AsyncIterator[Runtime]:
-    """The same with a virtual clock: waits of days pass at once when nothing else can run."""
+    """An in-process runtime whose waits of days pass at once; for the real clock: `async with runtime() as rt`."""
     async with runtime(clock="virtual") as running:
         yield running
+
+
+@pytest.fixture
+def dotdo_clock(dotdo_runtime: Runtime) -> RuntimeClock:
+    """The clock of the test's runtime."""
+    return RuntimeClock(dotdo_runtime)
+
+
+@pytest.fixture
+def dotdo_mailbox(dotdo_runtime: Runtime) -> Mailbox:
+    """What is sent in the test's runtime: a list of its mails, and `.events`."""
+    return dotdo_runtime.mailbox

@@ -26,6 +26,7 @@ from dotdo.documents.database import db
 from dotdo.durable import handle
 from dotdo.errors import DotdoError
 from dotdo.events import registry
+from dotdo.events.event import Event
 from dotdo.hosting import data_folder
 from dotdo.hosting.data_folder import DataFolder
 from dotdo.hosting.host import Host
@@ -35,6 +36,7 @@ from dotdo.rpc.client import Client
 from dotdo.schedules import registry as schedules
 from dotdo.storage.disk import REAL, Disk
 from dotdo.testing import seeding
+from dotdo.testing.mailbox import Mail, Mailbox, watching
 from dotdo.workflows.functions import WorkflowFunction
 
 QUIET_PASSES = 5
@@ -63,6 +65,8 @@ class Runtime:
         self._handlers: registry.Application
         self._options = {"shards": 4, **options}
         self._mocks: dict[str, Callable[..., Any]] = {}
+        self.mailbox = Mailbox()
+        self._watching = watching(self.mailbox)
         self._crash_step: str | None = None
         self._is_watching = False
         self._quiet = 0
@@ -81,12 +85,16 @@ class Runtime:
         self.host_thread = threading.get_ident()
         self.path = self._given or Path(tempfile.mkdtemp(prefix="dotdo-test-"))
         self.settings = Settings.from_options(**self._options)
+        if self._env is None or type(self._env) is dict:
+            self._env = {"SMTP_URL": "memory:", **(self._env or {})}
         self.folder = data_folder.open_folder(self.path, self.settings.shards)
         self.clock = VirtualClock() if self._virtual else SystemClock(loop)
         self._handlers = registry.enter(self._modules)
+        self._watching.__enter__()
         try:
             await self._start()
         except BaseException:
+            self._watching.__exit__(None, None, None)
             registry.leave(self._handlers)
             raise
         self.client = Client(self.router, loop)
@@ -122,6 +130,7 @@ class Runtime:
         )  # fmt: skip
         self.host.mocks = self._mocks
         self.host.on_step = self._step_recorded
+        self.host.on_event = self.mailbox.published
         await self.host.start()
         if not self.host.is_stopping:  # what it woke may have crashed it already
             self.router.host = self.host
@@ -140,6 +149,7 @@ class Runtime:
         self._operator.close()
         self.router.host = None
         await self.host.stop()
+        self._watching.__exit__(None, None, None)
         registry.leave(self._handlers)
         if self._given is None:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -276,8 +286,24 @@ class Runtime:
         for file in (self.path / "shards").rglob("*sqlite*"):
             file.unlink()  # folders stay, because the disk knows which are made, and locks, because they count epochs
         self._mocks.clear()
+        self.mailbox.clear()
         self._crash_step = None
         await self._start()
+
+    # -- what was published -------------------------------------------------------------------------------------
+
+    @property
+    def events(self) -> list[Event]:
+        """The events and commands published so far, in the order they were sent; `.name .data .source .at` of each.
+
+        One that code outside entities has sent without awaiting it is on its way first: `await rt.settle()`.
+        """
+        return self.mailbox.events
+
+    @property
+    def emails(self) -> list[Mail]:
+        """The mails sent so far with `send.Email(to=..., template=...)`, as dicts with attributes; none leaves the machine."""
+        return self.mailbox.emails
 
     # -- running ------------------------------------------------------------------------------------------------
 
@@ -323,6 +349,25 @@ class Runtime:
         return any(operation.waits_for_somebody for run in runs for operation in run.operations.values())
 
 
+class RuntimeClock:
+    """The clock of a runtime, for tests: `clock.now()`, `await clock.advance("3d")`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def now(self) -> datetime:
+        """The time, as entities see it."""
+        return self._runtime.now()
+
+    async def advance(self, duration: durations.Duration) -> None:
+        """Move the time on, firing everything due in order and letting it run to rest."""
+        await self._runtime.advance(duration)
+
+    async def settle(self) -> None:
+        """Wait until nothing can run before the clock moves."""
+        await self._runtime.settle()
+
+
 def runtime(
     *,
     clock: Literal["system", "virtual"] = "system",
@@ -338,7 +383,7 @@ def runtime(
         clock: "virtual" for one that passes over every wait.
         data: the data folder; a temporary one by default.
         disk: what it writes to, for tests of power cuts.
-        env: `self.env` of the entities.
+        env: `self.env` of the entities; without an SMTP_URL of its own, mails stay here (`rt.emails`).
         modules: only event handlers and nouns of these modules (`__name__` of each) get events and commands; all by default. What a test
             declares inside its own function is forgotten in any case when the runtime ends.
         options: those of `dotdo.init`.

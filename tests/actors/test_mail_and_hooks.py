@@ -100,6 +100,7 @@ async def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(
 
 
 async def test_without_a_server_it_says_how_to_name_one(virtual):
+    virtual.host.env = {}
     with pytest.raises(MailRefused, match="SMTP_URL"):
         await Email("ann@example.org").deliver(subject="x")
 
