@@ -99,7 +99,7 @@ class ApprovalEntity(DO, noun=approval.NOUN):
         holders = await self._holders_of_all(to)
         record = self._record()
         level, held = record.level, holders[record.assignee]
-        is_assignee = by is not None and (by == record.assignee if held is None else by in held)
+        is_assignee = by is not None and record.assignee is not None and directory.is_meant(by, record.assignee, held)
         if change(record, is_assignee, self.now()) is False:
             return record
         if not record.is_open:

@@ -68,7 +68,7 @@ class Approvals:
         given = _checked(type, title, amount, requested_by, approvers, approver, item, deadline, priority, remind_every, more)
         return await _open(parking.new_id() if id is None else id, given)
 
-    async def get(self, id: str) -> Approval:
+    async def get(self, id: str | Approval) -> Approval:
         """The approval as it is now. Raises NoSuchApproval."""
         return await _entity(id).read()
 
@@ -87,7 +87,7 @@ class Approvals:
             limit=limit, offset=offset,
         )  # fmt: skip
 
-    async def approve(self, id: str, by: Any, comment: str = "", *, level: int | None = None) -> Approval:
+    async def approve(self, id: str | Approval, by: Any, comment: str = "", *, level: int | None = None) -> Approval:
         """Say yes for the level that is due. A repeat changes nothing.
 
         `level` says which one is meant: with it a decision never counts for another level, and who holds two of them says so.
@@ -99,27 +99,27 @@ class Approvals:
         """
         return await _entity(id).approve(words.name_of(by, "by"), comment, level)
 
-    async def reject(self, id: str, by: Any, reason: str, *, level: int | None = None) -> Approval:
+    async def reject(self, id: str | Approval, by: Any, reason: str, *, level: int | None = None) -> Approval:
         """Say no for the level that is due, which ends it. A rejection has a reason. As `approve` otherwise."""
         if not isinstance(reason, str) or not reason.strip():
             raise DefinitionError(f"reason={reason!r}: a rejection says why")
         return await _entity(id).reject(words.name_of(by, "by"), reason, level)
 
-    async def decide(self, id: str, decision: Any, by: Any, comment: str = "", *, level: int | None = None) -> Approval:
+    async def decide(self, id: str | Approval, decision: Any, by: Any, comment: str = "", *, level: int | None = None) -> Approval:
         """`approve` or `reject`, by the word: approve, approved, True; reject, rejected, False."""
         if words.yes_or_no(decision) == words.APPROVED:
             return await self.approve(id, by, comment, level=level)
         return await self.reject(id, by, comment, level=level)
 
-    async def delegate(self, id: str, *, by: Any, to: Any, comment: str = "") -> Approval:
+    async def delegate(self, id: str | Approval, *, by: Any, to: Any, comment: str = "") -> Approval:
         """Let somebody else decide the level that is due; only whom it waits for may. Raises NotAllowed, AlreadyDecided."""
         return await _entity(id).delegate(words.name_of(by, "by"), words.name_of(to, "to"), comment)
 
-    async def comment(self, id: str, text: str, *, by: Any) -> Approval:
+    async def comment(self, id: str | Approval, text: str, *, by: Any) -> Approval:
         """Say something about it; it is kept in its history."""
         return await _entity(id).comment(words.name_of(by, "by"), text)
 
-    async def cancel(self, id: str, *, by: Any = None, reason: str = "") -> Approval:
+    async def cancel(self, id: str | Approval, *, by: Any = None, reason: str = "") -> Approval:
         """Take it back; who asked for it may, and code that names nobody. Raises NotAllowed, AlreadyDecided."""
         return await _entity(id).cancel(None if by is None else words.name_of(by, "by"), reason)
 
@@ -127,8 +127,8 @@ class Approvals:
         return "dotdo.approvals"
 
 
-def _entity(approval_id: str) -> ApprovalEntity:
-    entity: ApprovalEntity = ApprovalEntity(approval_id)
+def _entity(approval_id: str | Approval) -> ApprovalEntity:
+    entity: ApprovalEntity = ApprovalEntity(approval_id.id if isinstance(approval_id, Approval) else approval_id)
     return entity
 
 

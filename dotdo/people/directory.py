@@ -5,7 +5,8 @@
 
 A function that is declared travels as handlers do: by its module's name, or by value from a script, and is kept in the
 data folder; so a host that starts again finds it. A mapping or a function in `env` is given anew with each `init`. Without
-either, and for names it does not know, a name stands for itself: `by="manager"` decides for `"manager"`.
+either, and for names it does not know, a name stands for itself: `by="manager"` decides for `"manager"`, and for
+`N.Role.manager`, which is the same role.
 
 The directory is asked when somebody acts and when somebody looks into an inbox, not when an approval is made: who has left
 a role since may not decide any more.
@@ -70,8 +71,18 @@ async def is_one_of(person: str, assignee: str | None, env: Any) -> bool:
     """True if `person` is, or holds, `assignee`; nobody in particular is everybody."""
     if assignee is None:
         return True
-    names = await holders(assignee, env)
-    return person == assignee if names is None else person in names
+    return is_meant(person, assignee, await holders(assignee, env))
+
+
+def is_meant(person: str, assignee: str, holders: list[str] | None) -> bool:
+    """True if `person` is one of the holders of `assignee`, or, if there are none to ask for, of that name."""
+    return person in spellings(assignee) if holders is None else person in holders
+
+
+def spellings(name: str) -> tuple[str, str]:
+    """A role with and without its `Role.`; who stands for itself is found under both."""
+    bare = name.removeprefix(ROLE)
+    return bare, ROLE + bare
 
 
 def _declared() -> Callable[..., Any] | None:

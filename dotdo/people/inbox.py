@@ -51,7 +51,7 @@ class Inbox(DO, noun=INBOX, max_queue=100_000):
         where: list[str] = ["1"]
         params: list[str | int] = []
         if "assignee" in equal:
-            names = [equal["assignee"], *await self._roles_of(equal["assignee"])]
+            names = [*directory.spellings(equal["assignee"]), *await self._roles_of(equal["assignee"])]
             where.append(f"assignee IN ({_marks(names)})")
             params.extend(names)
         for column in ("type", "requested_by"):
@@ -73,7 +73,7 @@ class Inbox(DO, noun=INBOX, max_queue=100_000):
     async def _roles_of(self, person: str) -> list[str]:
         """The roles a person holds, of those that anything was given to."""
         roles = [row["assignee"] for row in self.storage.sql("SELECT DISTINCT assignee FROM items WHERE is_role ORDER BY assignee").all()]
-        return [role for role in roles if role != person and person in (await directory.holders(role, self.env) or ())]
+        return [role for role in roles if person in (await directory.holders(role, self.env) or ())]
 
 
 def _marks(values: list[str]) -> str:

@@ -79,7 +79,7 @@ class Tasks:
             raise TaskCancelled(f"the task {ended.title!r} was called off: {ended.history[-1].comment or 'no reason given'}")
         return ended
 
-    async def get(self, id: str) -> HumanTask:
+    async def get(self, id: str | HumanTask) -> HumanTask:
         """The task as it is now. Raises NoSuchTask."""
         return await _entity(id).read()
 
@@ -98,15 +98,15 @@ class Tasks:
             limit=limit, offset=offset,
         )  # fmt: skip
 
-    async def claim(self, id: str, *, by: Any) -> HumanTask:
+    async def claim(self, id: str | HumanTask, *, by: Any) -> HumanTask:
         """Take a task, so that nobody else does it. Raises NotAllowed, AlreadyDecided, NoSuchTask."""
         return await _entity(id).claim(words.name_of(by, "by"))
 
-    async def release(self, id: str, *, by: Any) -> HumanTask:
+    async def release(self, id: str | HumanTask, *, by: Any) -> HumanTask:
         """Give a claimed task back. Raises NotAllowed, AlreadyDecided, NoSuchTask."""
         return await _entity(id).release(words.name_of(by, "by"))
 
-    async def complete(self, id: str, *, by: Any, decision: Any = None, comments: str = "") -> HumanTask:
+    async def complete(self, id: str | HumanTask, *, by: Any, decision: Any = None, comments: str = "") -> HumanTask:
         """Complete a task; the first completion counts.
 
         `decision` is any data; `approve` and `reject` are kept as `approved` and `rejected`.
@@ -117,19 +117,19 @@ class Tasks:
         """
         return await _entity(id).complete(words.name_of(by, "by"), decision, comments)
 
-    async def assign(self, id: str, *, to: Any, by: Any = None, comment: str = "") -> HumanTask:
+    async def assign(self, id: str | HumanTask, *, to: Any, by: Any = None, comment: str = "") -> HumanTask:
         """Give a task to somebody else. Who has it or asked for it may, and code that names nobody. Raises NotAllowed."""
         return await _entity(id).assign(words.name_of(to, "to"), _maybe(by), comment)
 
-    async def escalate(self, id: str, *, to: Any, reason: str = "") -> HumanTask:
+    async def escalate(self, id: str | HumanTask, *, to: Any, reason: str = "") -> HumanTask:
         """Give a task to somebody else because it takes too long; its own escalations go on as they would."""
         return await _entity(id).escalate(words.name_of(to, "to"), reason)
 
-    async def comment(self, id: str, text: str, *, by: Any) -> HumanTask:
+    async def comment(self, id: str | HumanTask, text: str, *, by: Any) -> HumanTask:
         """Say something about a task; it is kept in its history."""
         return await _entity(id).comment(words.name_of(by, "by"), text)
 
-    async def cancel(self, id: str, *, by: Any = None, reason: str = "") -> HumanTask:
+    async def cancel(self, id: str | HumanTask, *, by: Any = None, reason: str = "") -> HumanTask:
         """Call a task off. Who asked for it or has it may, and code that names nobody. Raises NotAllowed, AlreadyDecided."""
         return await _entity(id).cancel(_maybe(by), reason)
 
@@ -137,8 +137,8 @@ class Tasks:
         return "dotdo.tasks"
 
 
-def _entity(task_id: str) -> TaskEntity:
-    entity: TaskEntity = TaskEntity(task_id)
+def _entity(task_id: str | HumanTask) -> TaskEntity:
+    entity: TaskEntity = TaskEntity(task_id.id if isinstance(task_id, HumanTask) else task_id)
     return entity
 
 

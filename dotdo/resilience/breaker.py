@@ -144,6 +144,8 @@ class CircuitBreaker:
             await self._circuit.succeeded(entry.trial)
         return value
 
+    call = execute
+
     @overload
     def __call__(self, fn: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]: ...
     @overload

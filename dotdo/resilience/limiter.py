@@ -125,6 +125,8 @@ class RateLimiter:
         value = fn(*args, **kwargs)
         return await value if inspect.isawaitable(value) else value
 
+    call = execute
+
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         """As a decorator: every call goes through `execute`."""
 

@@ -107,3 +107,21 @@ async def test_decided_may_be_said_by_anybody(virtual):
     await virtual.settle()
     send(N.Approval.decided, {"id": 7, "decision": "reject"})
     assert await run.result() == {"id": 7, "decision": "reject"}
+
+
+@pytest.mark.feature(283, 292)
+async def test_a_role_is_found_and_decided_for_with_and_without_its_prefix(virtual):
+    for by in ("ProcurementManager", N.Role.ProcurementManager):
+        handle = await send(N.Approval.request, approver=N.Role.ProcurementManager, item={"po": 1})
+        for assignee in ("ProcurementManager", N.Role.ProcurementManager):
+            assert [found.id for found in await approvals.list(assignee=assignee, status="pending")] == [handle.id]
+        with pytest.raises(dotdo.NotAllowed):
+            await approvals.approve(handle.id, by="somebody else")
+        await approvals.approve(handle.id, by=by)
+        assert (await handle.wait()).status == "approved"
+
+
+async def test_what_a_list_gave_can_be_decided_on(virtual):
+    await send(N.Approval.request, approver="ann", item="lamp")
+    [approval] = await approvals.list(assignee="ann", status="pending")
+    assert (await approvals.reject(approval, by="ann", reason="no lamps")).rejection_reason == "no lamps"
