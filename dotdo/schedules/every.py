@@ -148,14 +148,21 @@ class Every:
             raise AttributeError(word)
         return Phrase(self, word)
 
-    def __call__(self, what: float | str | timedelta) -> Any:
-        """`every(15)`, `every("first monday")`, `every("15m")`, `every("0 9 * * *")`, `every(timedelta(minutes=15))`."""
-        if isinstance(what, timedelta):
-            return Appointment(self.register, Interval(what))
+    def __call__(self, what: float | str | timedelta, handler: Any = None, /, **options: Any) -> Any:
+        """`every(15)`, `every("first monday")`, `every("15m")`, `every("0 9 * * *")`, `every(timedelta(minutes=15))`.
+
+        A handler may follow, and the options of `.at`.
+        """
         if isinstance(what, (int, float)) and not isinstance(what, bool):
-            return Count(self, what)
-        if isinstance(what, str):
-            return Phrase(self, what)
+            return Count(self, what)(handler, **options) if handler is not None or options else Count(self, what)
+        if isinstance(what, timedelta):
+            appointment: Any = Appointment(self.register, Interval(what))
+        elif isinstance(what, str):
+            appointment = Phrase(self, what)
+        else:
+            appointment = None
+        if appointment is not None:
+            return appointment(handler, **options) if handler is not None or options else appointment
         raise DefinitionError(f"every({what!r}): give a number, a phrase such as 'first monday', or write every.day.at('6pm')")
 
     def __dir__(self) -> list[str]:

@@ -4,7 +4,7 @@
     B   {"on": {"VALIDATE": "validating"}, "onEntry": [{"type": "emit", "event": "Order.seen"}], "terminal": True,
          "timeout": 30000, "timeoutTransition": "failed", "retry": {"maxAttempts": 3, "on": "PAYMENT_FAILED"}}
 
-The two mix freely. A finding is fatal when nothing could be made of the part it is about; a target that is not there matters
+The two mix freely; `"type": "final"`, as statecharts elsewhere write it, is `"terminal": True`. A finding is fatal when nothing could be made of the part it is about; a target that is not there matters
 only to whom it leads there, so `strict=False` lets it pass.
 """
 
@@ -28,7 +28,7 @@ STATES_MAX = 1_000
 ATTEMPTS_MAX = 1_000
 
 _SPELLINGS = {
-    "entry": ("entry", "on_entry", "onEntry"), "exit": ("exit", "on_exit", "onExit"), "on": ("on",), "terminal": ("terminal",),
+    "entry": ("entry", "on_entry", "onEntry"), "exit": ("exit", "on_exit", "onExit"), "on": ("on",), "terminal": ("terminal", "final"), "type": ("type",),
     "timeout": ("timeout",), "timeout_transition": ("timeout_transition", "timeoutTransition"), "retry": ("retry",),
 }  # fmt: skip
 _TRANSITION = {"target": ("target",), "guard": ("guard",), "action": ("action", "actions")}
@@ -102,11 +102,15 @@ class _Reader:
         parts = self._parts(given, _SPELLINGS, path)
         transitions = self._transitions(parts.get("on"), f"{path}.on")
         timeout_s = self._timeout(parts, path, unit_s)
-        if parts.get("terminal") and (transitions or timeout_s is not None):
+        kind = parts.get("type")
+        if kind not in (None, "final"):
+            self._find(f"{path}.type", f"is 'final' or nothing, not {kind!r}")
+        is_terminal = bool(parts.get("terminal")) or kind == "final"
+        if is_terminal and (transitions or timeout_s is not None):
             self._find(f"{path}.terminal", "a terminal state has no transitions and no timeout", is_fatal=False)
         return State(
             name, transitions, self._actions(parts.get("entry"), f"{path}.entry"), self._actions(parts.get("exit"), f"{path}.exit"),
-            bool(parts.get("terminal")) or (not transitions and timeout_s is None), timeout_s, parts.get("timeout_transition"),
+            is_terminal or (not transitions and timeout_s is None), timeout_s, parts.get("timeout_transition"),
             self._retry(parts.get("retry"), transitions, f"{path}.retry"),
         )  # fmt: skip
 
