@@ -46,9 +46,12 @@ _local = threading.local()
 
 
 def register_extension(code: int, cls: type, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
-    """Let instances of `cls` travel as `pack(value)` under `code` (40 and up), rebuilt by `unpack`."""
+    """Let instances of `cls` travel as `pack(value)` under `code` (40 and up), rebuilt by `unpack`. Raises CodecError if the code is taken."""
     if code < 40 or code > 127:
         raise CodecError(f"extension code {code} is reserved: use 40 to 127")
+    taken = _extensions.get(code, (cls,))[0]
+    if taken.__qualname__ != cls.__qualname__:  # the same class again is a module that is loaded again
+        raise CodecError(f"extension code {code} of {cls.__qualname__} belongs to {taken.__qualname__}: give it one of its own")
     _extensions[code] = (cls, pack, unpack)
 
 

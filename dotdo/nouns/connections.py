@@ -78,7 +78,7 @@ def _unpack(packed: Any) -> ClientObject:
     raise CodecError("an object of a client in these bytes is malformed")
 
 
-codec.register_extension(44, ClientObject, _pack, _unpack)
+codec.register_extension(45, ClientObject, _pack, _unpack)
 
 
 class Connection(DO, noun=CONNECTION, max_queue=10_000):

@@ -166,3 +166,11 @@ def test_wide_values_are_not_taken_for_deep_ones():
         [n / 7 for n in range(900)],
     ):
         assert codec.decode(codec.encode(value)) == value
+
+
+def test_two_classes_cannot_have_one_extension_code():
+    class Another:
+        pass
+
+    with pytest.raises(CodecError, match="44 of .*Another belongs to EventName"):
+        codec.register_extension(44, Another, str, lambda packed: Another())
