@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _COUNTER = "outbox"
 IN_FLIGHT_MAX = 256
 """So many messages of one line are on their way at once."""
+LINES_IN_FLIGHT_MAX = 500
+"""So many receivers have something to answer at once; each may have to open its file for it."""
 SENT_AT_ONCE_MAX = 16
 """So many leave one after another before the loop sees to others."""
 AGAIN_SECONDS, AGAIN_SECONDS_MAX = 0.05, 60.0
@@ -106,6 +108,7 @@ class Outbox:
         self._with_promises: dict[int, tuple[str, str, bytes]] = {}
         self._acked: list[int] = []
         self._leaving: deque[tuple[tuple[str, str], bool]] = deque()
+        self._busy: set[tuple[str, str]] = set()
         self._is_sending = False
         self._is_stopped = False
 
@@ -195,11 +198,14 @@ class Outbox:
 
     def _go(self, places: list[tuple[str, str]], alone: list[int], *, repeat: bool = False) -> None:
         self._leaving.extend((place, repeat) for place in places)
-        if not self._is_sending:
-            self._send_some()
+        self._send_on()
         for number in alone:
             if not self._is_stopped and number in self._with_promises:
                 self._activation.host.loop.create_task(self._fill_then_send(number))
+
+    def _send_on(self) -> None:
+        if self._leaving and not self._is_sending:
+            self._send_some()
 
     def _send_some(self) -> None:
         """Line after line, in slices: a fan-out to thousands must hold neither its sender nor those beside it."""
@@ -207,6 +213,9 @@ class Outbox:
         left = SENT_AT_ONCE_MAX
         while self._leaving and left > 0:
             place, repeat = self._leaving[0]
+            if len(self._busy) >= LINES_IN_FLIGHT_MAX and place not in self._busy:
+                self._is_sending = False  # goes on when one of them has answered
+                return
             left -= self._pump(place, repeat=repeat, most=left)
             if left > 0:
                 self._leaving.popleft()
@@ -227,6 +236,7 @@ class Outbox:
                 continue
             before = line.before(number)
             line.on_their_way.add(number)
+            self._busy.add(place)
             self._send(place, number, before, message, repeat=repeat)
             sent += 1
         return sent
@@ -238,18 +248,24 @@ class Outbox:
         flags = frames.ONEWAY | (frames.REPEAT if repeat else 0)
         self._host.send_call(*place, path, payload, flags, call_id, options, _Delivery(self, place, number))
 
+    def _was_answered(self, place: tuple[str, str], line: _Line, number: int) -> None:
+        line.on_their_way.discard(number)
+        if not line.on_their_way:
+            self._busy.discard(place)
+
     def was_acked(self, place: tuple[str, str], number: int) -> None:
         """The receiver has the message."""
         line = self._lines.get(place)
         if self._is_stopped or line is None or line.messages.pop(number, None) is None:
             return
-        line.on_their_way.discard(number)
+        self._was_answered(place, line, number)
         line.delay_s = AGAIN_SECONDS
         self._acked.append(number)
         if line.messages:
             self._pump(place)
         elif line.timer is None and self._lines.get(place) is line:
             del self._lines[place]
+        self._send_on()
         if not self._lines and not self._with_promises:
             self._activation.host.touched(self._activation)
 
@@ -258,7 +274,8 @@ class Outbox:
         line = self._lines.get(place)
         if self._is_stopped or line is None or number not in line.messages:
             return
-        line.on_their_way.discard(number)
+        self._was_answered(place, line, number)
+        self._send_on()
         if line.again_at is not None:
             return
         clock = self._activation.host.clock

@@ -544,16 +544,14 @@ class Activation:
         """
         assert self.is_idle, self
         self.state = State.CLOSING
-        due = self.ledger.park()
-        if not self.file.has_writes:
-            self._index_then_close(index, due)
-            return
         try:
-            self.file.commit()
+            due = self.ledger.park()
+            if self.file.has_writes:
+                self.file.commit()
+                self.fields.committed()
         except StorageError as error:
             self.break_down(error)
             return
-        self.fields.committed()
         self._index_then_close(index, due)
 
     def _index_then_close(self, index: Callable[[float | None, Callable[[], None]], None], due: float | None) -> None:
