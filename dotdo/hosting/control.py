@@ -104,7 +104,7 @@ async def hibernate(host: Host, key: str) -> bool:
         return False
     host.hibernate(activation)
     while activation.state is not State.ENDED:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # the threads that close files need the interpreter meanwhile
     return True
 
 
