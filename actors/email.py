@@ -153,7 +153,10 @@ def _filled(template: str | None, data: dict[str, Any]) -> Template:
     found = Email.templates.get(template)
     if found is None:
         return Template(subject=template.replace("-", " "), text=json.dumps(data, indent=1, default=str, ensure_ascii=False))
-    return Template(subject=found.subject.format_map(data), text=found.text.format_map(data))
+    try:
+        return Template(subject=found.subject.format_map(data), text=found.text.format_map(data))
+    except (KeyError, ValueError) as error:
+        raise MailRefused(f"the mail template {template!r} needs {error}, and the data have {', '.join(data) or 'nothing'}") from None
 
 
 def _domain(address: str) -> str:

@@ -62,8 +62,9 @@ async def shop(mailbox):
 
 
 @pytest.mark.feature(77)
-async def test_a_mail_that_somebody_sends_by_event_arrives_filled_in(shop, mailbox):
-    Email.templates["welcome"] = Template(subject="Welcome, {name}", text="Dear {name}, this is yours.")
+async def test_a_mail_that_somebody_sends_by_event_arrives_filled_in(shop, mailbox, monkeypatch):
+    welcome = Template(subject="Welcome, {name}", text="Dear {name}, this is yours.")
+    monkeypatch.setitem(Email.templates, "welcome", welcome)
     await send.Email(to="ann@example.org", template="welcome", name="Ann")
     (mail,) = mailbox.taken
     assert (mail["To"], mail["From"], mail["Subject"]) == ("ann@example.org", "Shop <shop@example.org>", "Welcome, Ann")
@@ -86,7 +87,7 @@ async def test_a_scheduled_mail_leaves_at_its_time(shop, mailbox):
     assert mail["Subject"] == "checkin week1"
 
 
-async def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(shop, mailbox):
+async def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(shop, mailbox, monkeypatch):
     mailbox.answers = ["451 later", "451 later"]
     await Email("bob@example.org").deliver(subject="hello", text="x")
     assert len(mailbox.taken) == 1
@@ -95,6 +96,9 @@ async def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(
         await Email("bob@example.org").deliver(subject="spam", text="x")
     with pytest.raises(MailRefused, match="not a mail address"):
         await Email("bob").deliver(subject="x")
+    monkeypatch.setitem(Email.templates, "named", Template(subject="Hello {name}", text=""))
+    with pytest.raises(MailRefused, match="'named' needs 'name'"):
+        await Email("bob@example.org").deliver("named")
     with pytest.raises(MailRefused, match="not a mail address"):
         await Email("bob@example.org\nBcc: all@example.org").deliver(subject="x")
 

@@ -254,7 +254,7 @@ async def test_own_routes_go_before_all_others():
 
 
 async def test_people_letters_entities_and_schedules_are_there():
-    async with runtime(), client_of(app()) as http:
+    async with runtime(modules=[__name__]), client_of(app()) as http:
         made = await http.post("/approvals", json={"title": "PO", "approvers": ["ann"], "amount": 5, "colour": "red"})
         assert made.status_code == 201, made.text
         approval = made.json()["id"]
