@@ -51,7 +51,7 @@ def answer(ledger: Ledger, call: IncomingCall) -> None:
 
 def _say(ledger: Ledger, call: IncomingCall, value: Any) -> None:
     blob = codec.encode(value)
-    ledger.activation.gate.when_safe(lambda error: call.reject_error(error) if error else call.resolve(blob))
+    ledger.activation.gate.when_safe(lambda error: call.settle(error, blob))
 
 
 def _keep_answer(ledger: Ledger, call: IncomingCall) -> None:

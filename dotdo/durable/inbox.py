@@ -67,10 +67,7 @@ class Inbox:
 
     def _answer(self, call: IncomingCall, error: BaseException | None) -> None:
         self._open.discard(call)
-        if error is None:
-            call.ack()
-        else:
-            call.reject_error(error)
+        call.settle_receipt(error)
 
     def fail(self, error: BaseException) -> None:
         """The activation is over: what was not taken is refused."""

@@ -141,7 +141,7 @@ class Ledger:
         def announce() -> None:
             gate = self.activation.gate
             gate.when_safe(
-                lambda error: call.reject_error(error) if error else call.resolve(codec.encode(execution_id)),
+                lambda error: call.settle(error, codec.encode(execution_id)),
             )
 
         run.announce = announce

@@ -145,7 +145,7 @@ def leave(ledger: Ledger, call: IncomingCall, resumes: bool) -> None:
             if send is not None:
                 send()
             marked = codec.encode(projection is None or projection._is_leaving)
-            ledger.activation.gate.when_safe(lambda error: call.reject_error(error) if error else call.resolve(marked))
+            ledger.activation.gate.when_safe(lambda error: call.settle(error, marked))
 
         return after
 

@@ -38,7 +38,7 @@ def answer(ledger: Ledger, call: IncomingCall, method: str) -> bool:
         if options.get("start"):
             call.resolve(codec.encode(execution_id_of(ledger.activation.key, call_id)))
         elif call.is_oneway and run.is_journaled:
-            ledger.activation.gate.when_safe(lambda error: call.reject_error(error) if error else call.ack())
+            ledger.activation.gate.when_safe(call.settle_receipt)
         else:
             run.callers.append(call)
             if run.is_parked:

@@ -512,7 +512,8 @@ class Run:
         senders = [call for call in self.callers if call.is_oneway]
         if senders:
             self.callers = [call for call in self.callers if not call.is_oneway]
-            self.activation.gate.when_safe(lambda error: _acknowledge(senders, error))
+            for call in senders:
+                self.activation.gate.when_safe(call.settle_receipt)
 
     def _answer(self, error: BaseException | None, blob: bytes, ok: bool) -> None:  # as above
         callers, self.callers = self.callers, []
@@ -601,11 +602,3 @@ class Run:
     def may_be_parked(self) -> None:
         """An operation parked: tell entity callers once, and let the entity become idle."""
         self.ledger.dormant.may_be_parked(self)
-
-
-def _acknowledge(senders: list[IncomingCall], error: BaseException | None) -> None:
-    for call in senders:
-        if error is None:
-            call.ack()
-        else:
-            call.reject_error(error)

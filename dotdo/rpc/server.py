@@ -114,6 +114,20 @@ class IncomingCall:
         """What nobody awaits is committed."""
         self.session.reply([frames.ACK, self.seq])
 
+    def settle(self, error: BaseException | None, blob: bytes) -> None:
+        """Answer with a value once it is safe, or with the error that kept it from being so: for `OutputGate.when_safe`."""
+        if error is not None:
+            self.reject_error(error)
+        else:
+            self.resolve(blob)
+
+    def settle_receipt(self, error: BaseException | None) -> None:
+        """As `settle`, for what nobody awaits."""
+        if error is not None:
+            self.reject_error(error)
+        else:
+            self.ack()
+
     def parked(self, execution_id: str) -> None:
         """Tell an entity that waits that the answer may take days."""
         self.session.reply([frames.PARKED, self.seq, execution_id])

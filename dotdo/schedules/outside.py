@@ -78,7 +78,7 @@ def answer(ledger: Ledger, call: IncomingCall, action: str, name: str = "", defi
 
     def say(value: Any) -> None:
         blob = codec.encode(value)
-        activation.gate.when_safe(lambda error: call.reject_error(error) if error else call.resolve(blob))
+        activation.gate.when_safe(lambda error: call.settle(error, blob))
 
     if action == "list":
         say(describe(agenda))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -19,8 +18,10 @@ from dotdo.errors import ConditionError, DefinitionError
 from dotdo.events import names
 from dotdo.workflows import expressions
 from dotdo.workflows.actions import NOOP
-from dotdo.workflows.definition import MILLISECONDS, Trigger, WorkflowDefinition, WorkflowStep
+from dotdo.workflows.definition import Trigger, WorkflowDefinition, WorkflowStep
+from dotdo.workflows.finding import Finding
 from dotdo.workflows.graph import Graph, Node
+from dotdo.workflows.spelling import MILLISECONDS
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -28,18 +29,6 @@ ActionCheck = Callable[[str], None]
 """Raises LookupError for an action's name that means nothing."""
 
 SHOWN_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing wrong: where, what, and whether the definition can be run all the same."""
-
-    path: str
-    message: str
-    is_fatal: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 def read(given: WorkflowDefinition | Mapping[str, Any], check_action: ActionCheck, *, strict: bool = True) -> WorkflowDefinition:

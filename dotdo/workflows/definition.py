@@ -14,11 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from pydantic.alias_generators import to_camel
 
 from dotdo import durations
-from dotdo.errors import BadDuration
+from dotdo.workflows import spelling
 from dotdo.workflows.expressions import Expr
-
-MILLISECONDS = {"number_unit": "ms"}
-"""The validation context in which plain numbers are milliseconds."""
 
 STEPS_MAX = 10_000
 RETRIES_MAX = 999
@@ -36,15 +33,8 @@ def duration_text(seconds: float) -> str:
 
 
 def _duration(value: Any, info: ValidationInfo) -> Any:
-    if value is None:
-        return None
-    try:
-        seconds = durations.seconds(value)
-    except BadDuration as error:
-        raise ValueError(str(error)) from None
-    if isinstance(value, (int, float)) and info.context == MILLISECONDS:
-        seconds /= 1000
-    return value.strip() if isinstance(value, str) else duration_text(seconds)
+    seconds = spelling.seconds_of(value, info)
+    return value.strip() if isinstance(value, str) else None if seconds is None else duration_text(seconds)
 
 
 def _values(value: Any) -> Any:

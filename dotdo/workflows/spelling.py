@@ -20,7 +20,8 @@ MILLISECONDS = {"number_unit": "ms"}
 """The validation context in which plain numbers are milliseconds."""
 
 
-def _seconds(value: Any, info: ValidationInfo) -> Any:
+def seconds_of(value: Any, info: ValidationInfo) -> Any:
+    """A duration as users write it, in seconds; None stays None. Raises ValueError."""
     if value is None:
         return None
     try:
@@ -31,7 +32,7 @@ def _seconds(value: Any, info: ValidationInfo) -> Any:
     return seconds / 1000 if is_number and info.context == MILLISECONDS else seconds
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+Seconds = Annotated[float, BeforeValidator(seconds_of)]
 """A duration as users write it, kept as seconds."""
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pydantic
@@ -21,6 +20,7 @@ import pydantic
 from dotdo import durations
 from dotdo.errors import BadDuration, DefinitionError
 from dotdo.events import names
+from dotdo.workflows.finding import Finding
 from dotdo.workflows.machines.definition import Action, EventRoute, MachineDefinition, State, Transition, TransitionRetry
 
 NAME_LENGTH_MAX = 100
@@ -35,18 +35,6 @@ _TRANSITION = {"target": ("target",), "guard": ("guard",), "action": ("action", 
 _RETRY = {"max_attempts": ("max_attempts", "maxAttempts"), "on": ("on",)}
 _ACTION = {"type": ("type",), "handler": ("handler",), "event": ("event",)}
 _ROUTE = {"event": ("event",), "key": ("key",), "data": ("data",)}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing wrong, and where."""
-
-    path: str
-    message: str
-    is_fatal: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
 
 
 def read(

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel, to_snake
 
 from dotdo.errors import ConditionError, DefinitionError
 from dotdo.workflows import expressions
-from dotdo.workflows.checking import Finding
+from dotdo.workflows.finding import Finding
 from dotdo.workflows.graph import Graph, Node
 from dotdo.workflows.pricing import PerExecution, Pricing, TimeBased, pricing_of
 from dotdo.workflows.services.definition import (
