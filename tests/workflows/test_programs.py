@@ -1,14 +1,8 @@
 """Workflows of a script: their runs are finished by another program, which does not have the script."""
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-
 import pytest
 
-from tests.crashes import tree_of
+from .programs import killed_and_asked
 
 STARTS = """
 import asyncio, os, signal, sys
@@ -78,17 +72,7 @@ if __name__ == "__main__":
 @pytest.mark.ray
 def test_a_run_of_a_script_that_was_killed_is_finished_by_another_program(tmp_path):
     ledger = tmp_path / "ledger"
-    (tmp_path / "starts.py").write_text(STARTS)
-    (tmp_path / "asks.py").write_text(ASKS)
     arguments = [str(tmp_path / "data"), "2", str(ledger)]
-    first = subprocess.Popen([sys.executable, str(tmp_path / "starts.py"), *arguments], stdout=subprocess.PIPE)
-    try:
-        assert first.stdout.readline().strip() == b"started"
-    finally:
-        for pid in tree_of(first.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        first.wait()
-    second = subprocess.run([sys.executable, str(tmp_path / "asks.py"), *arguments], capture_output=True, text=True, timeout=100)
+    second = killed_and_asked(tmp_path, STARTS, ASKS, *arguments, timeout=100)
     assert second.stdout.splitlines() == ["['leave of ann@example.org', 'leave of ann@example.org']", "onboarding", "found"], second.stderr
     assert ledger.read_text().splitlines() == ["welcome ann@example.org", "leave of ann@example.org", "leave of ann@example.org"]

@@ -1,14 +1,8 @@
 """A service of a script: its requests are finished by another program, which does not have the script."""
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-
 import pytest
 
-from tests.crashes import tree_of
+from .programs import killed_and_asked
 
 STEPS = """
 import sys
@@ -65,18 +59,8 @@ if __name__ == "__main__":
 @pytest.mark.feature(10, 228)
 @pytest.mark.ray
 def test_a_request_of_a_script_that_was_killed_is_finished_by_another_program(tmp_path):
-    (tmp_path / "starts.py").write_text(STARTS)
-    (tmp_path / "asks.py").write_text(ASKS)
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "stamping.py").write_text(STEPS)
     arguments = [str(tmp_path / "data"), "1", str(tmp_path / "lib")]
-    first = subprocess.Popen([sys.executable, str(tmp_path / "starts.py"), *arguments], stdout=subprocess.PIPE)
-    try:
-        assert first.stdout.readline().strip() == b"started"
-    finally:
-        for pid in tree_of(first.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        first.wait()
-    second = subprocess.run([sys.executable, str(tmp_path / "asks.py"), *arguments], capture_output=True, text=True, timeout=110)
+    second = killed_and_asked(tmp_path, STARTS, ASKS, *arguments, timeout=110)
     assert second.stdout.splitlines() == ["[8, 'stamped 7 in stamping'] 2.00", "[9, 'stamped 8 in stamping']"], second.stderr
