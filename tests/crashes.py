@@ -64,3 +64,8 @@ def tree_of(pid: int) -> list[int]:
         found.append(todo.pop())
         todo += parents.get(found[-1], [])
     return found
+
+
+def said(done) -> list[str]:
+    """The lines a finished program printed itself: Ray prints into it too, of hosts that died and of many workers."""
+    return [line for line in done.stdout.splitlines() if not line.startswith("\x1b") and not line.startswith("(raylet)")]

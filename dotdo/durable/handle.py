@@ -7,7 +7,6 @@ the id alone, in another program, days later, does the same.
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import Generator
 from datetime import datetime
 from typing import Any
@@ -20,7 +19,7 @@ from dotdo.names import RUN_CALL, RUN_NOUN, split_execution_id
 from dotdo.rpc import caller as callers
 from dotdo.rpc.client import new_client_id
 from dotdo.rpc.node import CallOptions, Node
-from dotdo.rpc.promise import CallPromise
+from dotdo.rpc.promise import record_call
 
 
 class ExecutionInfo:
@@ -124,7 +123,7 @@ class Execution:
             return Execution(await self._ask("replay", fresh))
         method, payload = await self._ask("recipe")  # a run is an entity of its own, so the new one has another place
         options = CallOptions(RUN_CALL, None, {"start": True}, f"replay of {self.id}")
-        return Execution(await _call(Node(RUN_NOUN, f"{self._entity_id}-{fresh}", None, (method,), payload, options)))
+        return Execution(await record_call(Node(RUN_NOUN, f"{self._entity_id}-{fresh}", None, (method,), payload, options)))
 
     async def signal(self, name: str, data: Any = None) -> None:
         """Hand `data` to its `wait_for(name)`, now or when it gets there."""
@@ -136,7 +135,7 @@ class Execution:
         return Node(self._noun, self._entity_id, None, ("!", verb), arguments, CallOptions(name=f"{verb} of {self.id}"))
 
     def _ask(self, verb: str, *args: Any) -> Any:
-        return _call(self.asking(verb, *args))
+        return record_call(self.asking(verb, *args))
 
 
 def _fresh_id() -> str:
@@ -148,16 +147,7 @@ def _fresh_id() -> str:
 def control_call(stub: Any, verb: str, *args: Any) -> Any:
     """The promise of a control call that concerns no single execution."""
     noun, entity_id = stub._do_target_
-    return _call(Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None))
-
-
-def _call(node: Node) -> Any:
-    """The promise of a call that was put together by hand."""
-    promise = CallPromise((node.noun, node.entity_id), None, None, node.path)
-    promise._do_node = node
-    node.promise = weakref.ref(promise)
-    callers.current().record(node)
-    return promise
+    return record_call(Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None))
 
 
 async def start(promise: Any) -> Execution:

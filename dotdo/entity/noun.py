@@ -303,6 +303,6 @@ def _arguments(payload: bytes | None) -> tuple[list[Any], dict[str, Any]]:
 
 async def _call_plain(function: Callable[..., Any], instance: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
     result = function(instance, *args, **kwargs)
-    if inspect.isawaitable(result):
+    if hasattr(type(result), "__await__"):
         result = await result
     return result

@@ -10,7 +10,6 @@ gives what the handlers answer.
 from __future__ import annotations
 
 import secrets
-import weakref
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -163,9 +162,7 @@ def _send(name: str, data: Any, to: str | None, send_at: datetime | None, *, is_
     source = ledger.activation.key if ledger is not None else ""
     node = _EventNode(EVENT_LOG, name.partition("@")[0], None, (), b"", None)
     node.wants_receipt = False
-    promise = Delivery((EVENT_LOG, node.entity_id), None, None, ())
-    promise._do_node = node
-    node.promise = weakref.ref(promise)
+    promise = Delivery(node)
     due = None if send_at is None else clock.to_epoch(send_at)
     identity = secrets.token_hex(8) if ledger is None else ledger.handed(lambda: secrets.token_hex(8))
     event = Event(identity, name, data, at, source, is_keywords, has_data, via[-VIA_MAX:])

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from enum import Enum
@@ -45,12 +46,12 @@ _folder: Path | None = None
 _shipped_functions: set[str] = set()
 _seen_files: dict[str, float] = {}
 _loading_from: str | None = None
-_version = 0
-"""Grows with every noun and function that is made known here."""
+_loading = threading.RLock()
 _replaced: list[str] | None = None
 """While code is loaded: the nouns that were replaced by it, told when all of it is there."""
 _fresh_functions: set[str] = set()
 _on_replaced: weakref.WeakSet[Listener] = weakref.WeakSet()
+_shippers: weakref.WeakSet[Shipper] = weakref.WeakSet()
 _on_forgotten: list[Callable[[str], None]] = []
 
 
@@ -59,6 +60,23 @@ class Listener(Protocol):
 
     def replaced(self, noun: str) -> None:
         """The noun has another class from now on. Called on the thread that loads or defines it."""
+
+
+class Shipper(Protocol):
+    """Who brings what is known here to hosts."""
+
+    def has_more(self) -> None:
+        """A noun or a function was made known. Called on the thread that loads or defines it."""
+
+
+def on_known(shipper: Shipper) -> None:
+    """Tell `shipper`, as long as it lives, when a noun or a function is made known here."""
+    _shippers.add(shipper)
+
+
+def _tell_known() -> None:
+    for shipper in list(_shippers):
+        shipper.has_more()
 
 
 def on_replaced(listener: Listener) -> None:
@@ -94,11 +112,6 @@ def register(spec: NounSpec) -> None:
     replace(spec, origin)
 
 
-def version() -> int:
-    """Another number whenever something more is known here."""
-    return _version
-
-
 def _same_module(one: type, other: type) -> bool:
     return one.__module__ == other.__module__ and one.__qualname__ == other.__qualname__ and one.__module__ != "__main__"
 
@@ -119,10 +132,9 @@ def is_loading() -> bool:
 
 def register_function(name: str, fn: Callable[..., Any]) -> None:
     """Let hosts find a function by its name, `module:qualified name`."""
-    global _version
-    _version += 1
     _functions[name] = fn
     _fresh_functions.add(name)
+    _tell_known()
 
 
 def known_functions() -> dict[str, Callable[..., Any]]:
@@ -242,7 +254,18 @@ def _write(file: Path, content: bytes) -> bool:
 
 
 def load_shipped() -> list[str]:
-    """Load what is new in the data folder's `nouns`; the nouns that have another class now. Raises NounNotLoadable."""
+    """Load what is new in the data folder's `nouns`; the nouns that have another class now. Raises NounNotLoadable.
+
+    While another thread loads, this waits for it; code that is being loaded and asks for more gets what is there.
+    """
+    with _loading:
+        nouns = _load_new()
+    for noun in nouns:
+        _tell_replaced(noun)
+    return nouns
+
+
+def _load_new() -> list[str]:
     global _replaced
     if _folder is None or _replaced is not None:
         return []
@@ -259,8 +282,6 @@ def load_shipped() -> list[str]:
             stubs.stub_classes[noun] = spec.cls._do_stub_class_  # type: ignore[attr-defined]
         raise
     nouns, _replaced = list(dict.fromkeys(_replaced)), None
-    for noun in nouns:
-        _tell_replaced(noun)
     return nouns
 
 
@@ -322,11 +343,10 @@ def _load_pickle(file: Path) -> None:
 
 def replace(spec: NounSpec, origin: str) -> None:
     """A noun's class is complete: it takes the place of the one before."""
-    global _version
-    _version += 1
     before = _specs.get(spec.noun)
     _specs[spec.noun] = spec
     _origins[spec.noun] = origin
+    _tell_known()
     if before is not None and before is not spec:
         for forget_handlers in _on_forgotten:
             forget_handlers(f"{spec.noun}.")

@@ -52,7 +52,6 @@ class Cluster:
         self._supervisor: Supervisor | None = None
         self._pulses: dict[str, Any] = {}
         self._shipped_functions: dict[str, Callable[..., Any]] = {}
-        self._shipped_version = 0
         self.router: ClusterRouter
 
     @property
@@ -69,7 +68,9 @@ class Cluster:
                 self._reload_hosts()
         else:
             self._start_hosts()
-        self.router.on_noun = self._ship_late
+        catalog.on_known(self)
+        if (catalog.known(), catalog.known_functions()) != (self._shipped, self._shipped_functions):  # on another thread, meanwhile
+            self.has_more()
         supervisor = self._supervisor = Supervisor(self.namespace, self.settings.host_timeout_s)
         for name in self.router.host_names():
             supervisor.watch(name, self._pulses.get(name), is_for_ever=True)
@@ -185,14 +186,15 @@ class Cluster:
 
     def _ship_all(self) -> bool:
         """Ship what this program knows; True if hosts may have loaded other code."""
-        self._shipped_version = catalog.version()
         self._shipped, self._shipped_functions = catalog.known(), catalog.known_functions()
         return catalog.ship(self.folder.nouns)
 
-    def _ship_late(self, _noun: str) -> None:
-        """What was defined, or defined anew, after the start: its code is where hosts find it before the next call leaves."""
-        if catalog.version() == self._shipped_version:
-            return
+    def has_more(self) -> None:
+        """Something was defined, or defined anew, after the start: its code is where hosts find it before the next call leaves."""
+        self.router.before_next = self._ship_late
+
+    def _ship_late(self) -> None:
+        self.router.before_next = None
         nouns, functions = self._shipped, self._shipped_functions
         is_new = self._ship_all()
         is_redefined = any(self._shipped.get(name) is not spec for name, spec in nouns.items()) or any(

@@ -7,6 +7,7 @@ socket; its port is another one, and is asked for through Ray (`find`) when the 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from dotdo.hosting.shards import shard_of
 from dotdo.names import CONTROL_NOUN, key_of
 
 ADDRESSES_KEPT_MAX = 10_000
+OWNERS_KEPT_MAX = 4096
 
 
 class ClusterRouter:
@@ -29,14 +31,19 @@ class ClusterRouter:
         self._addresses = dict(addresses)
         self._names = sorted(set(owners))
         self._find = find
-        self.on_noun: Callable[[str], None] | None = None
+        self.before_next: Callable[[], None] | None = None
+        """Runs once, before the next call leaves."""
+        self._owner_of = functools.lru_cache(OWNERS_KEPT_MAX)(self._find_owner)
 
     def host_of(self, noun: str, entity_id: str) -> str:
         """The owner of the entity's shard; of the control noun, the host itself."""
+        if self.before_next is not None:
+            self.before_next()
+        return self._owner_of(noun, entity_id)
+
+    def _find_owner(self, noun: str, entity_id: str) -> str:
         if noun == CONTROL_NOUN:
             return entity_id
-        if self.on_noun is not None:
-            self.on_noun(noun)
         return self._owners[shard_of(key_of(noun, entity_id), len(self._owners))]
 
     def host_names(self) -> list[str]:

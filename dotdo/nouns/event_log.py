@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import weakref
 from typing import Any
 
 from dotdo import clock, codec
@@ -32,9 +31,8 @@ from dotdo.events.tense import is_event
 from dotdo.hosting import catalog
 from dotdo.nouns.functions import Function
 from dotdo.nouns.patterns import Patterns
-from dotdo.rpc import caller as callers
 from dotdo.rpc.node import Node
-from dotdo.rpc.promise import CallPromise
+from dotdo.rpc.promise import record_call
 from dotdo.rpc.stub import make_stub
 
 PAGE = 100
@@ -345,8 +343,4 @@ def _projection(event: Event, fields: list[str]) -> bytes | None:
 
 def _tell(noun: str, entity_id: str, verb: str, *args: Any) -> None:
     """A message to the runtime's side of an entity, through the outbox of the one that runs."""
-    node = Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None)
-    promise = CallPromise((noun, entity_id), None, None, ("!", verb))
-    promise._do_node = node
-    node.promise = weakref.ref(promise)
-    callers.current().record(node)
+    record_call(Node(noun, entity_id, None, ("!", verb), codec.encode([list(args), {}]), None))

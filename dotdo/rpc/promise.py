@@ -84,7 +84,7 @@ class Promise:
         members = self._do_members
         if members is not None and len(path) == 1:
             members.check_call(path[0], args, kwargs)
-        noun, entity_id = target = self._do_target
+        noun, entity_id = self._do_target
         base = self._do_base
         has_promises = False
         if args or kwargs:
@@ -98,9 +98,7 @@ class Promise:
             payload = NO_ARGUMENTS
         node = Node(noun, entity_id, base, path, payload, self._do_options)
         node.has_promises = has_promises
-        promise = CallPromise(target, None, base, path, None, self._do_holds)
-        promise._do_node = node
-        node.promise = weakref.ref(promise)
+        promise = CallPromise(node, self._do_holds)
         if recording.active is None:
             callers.current().record(node)
         else:
@@ -171,28 +169,42 @@ class CallPromise(Promise, collections.abc.Coroutine[Any, Any, Any]):
 
     __slots__ = ("_do_steps",)
 
-    _do_steps: Generator[Any, None, Any] | None
+    def __init__(self, node: Node, holds: Any = None) -> None:
+        self._do_target = (node.noun, node.entity_id)
+        self._do_members = self._do_options = None
+        self._do_base = node.base
+        self._do_path = node.path
+        self._do_node = node
+        self._do_holds = holds
+        self._do_steps: Generator[Any, None, Any] | None = None
+        node.promise = weakref.ref(self)
 
     def _do_begin(self) -> Generator[Any, None, Any]:
-        steps = getattr(self, "_do_steps", None)
+        steps = self._do_steps
         if steps is None:
             self._do_steps = steps = self.__await__()
         return steps
 
     def send(self, value: Any) -> Any:
-        return self._do_begin().send(value)
+        return (self._do_steps or self._do_begin()).send(value)
 
     def throw(self, *error: Any) -> Any:
         return self._do_begin().throw(*error)
 
     def close(self) -> None:
-        steps = getattr(self, "_do_steps", None)
-        if steps is not None:
-            steps.close()
+        if self._do_steps is not None:
+            self._do_steps.close()
 
     def __repr__(self) -> str:
         node = self._do_node
         return f"<promise of {node.text if node is not None else '?'}>"
+
+
+def record_call(node: Node) -> CallPromise:
+    """The promise of a call that was put together by hand, recorded as if it had been written on a stub."""
+    promise = CallPromise(node)
+    callers.current().record(node)
+    return promise
 
 
 def make_options(call_id: str | None, timeout: Any) -> CallOptions:

@@ -40,7 +40,7 @@ class IncomingCall:
     """One call as an entity gets it, and the way its answer goes."""
 
     __slots__ = (
-        "call_id", "caller", "chain", "entity_id", "is_explicit", "is_oneway", "is_repeat", "keeps_outcome", "noun",
+        "call_id", "caller", "chain", "entity_id", "is_explicit", "is_message", "is_oneway", "is_repeat", "keeps_outcome", "noun",
         "options", "outcome", "path", "payload", "seq", "session", "then",
     )  # fmt: skip
 
@@ -65,6 +65,8 @@ class IncomingCall:
         self.is_repeat = bool(flags & frames.REPEAT)
         self.is_oneway = bool(flags & frames.ONEWAY)
         self.options = options
+        self.is_message = options is not None and self.is_oneway and "sender" in options
+        """True for what comes out of an entity's outbox: it has a number, and a bound of its own on how many are on their way."""
         if call_id is None:
             self.is_explicit = False
             self.caller = session.client_id
@@ -131,11 +133,6 @@ class IncomingCall:
     def parked(self, execution_id: str) -> None:
         """Tell an entity that waits that the answer may take days."""
         self.session.reply([frames.PARKED, self.seq, execution_id])
-
-    @property
-    def is_message(self) -> bool:
-        """True for what comes out of an entity's outbox: it has a number, and a bound of its own on how many are on their way."""
-        return self.is_oneway and self.options is not None and "sender" in self.options
 
     @property
     def record_key(self) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.cli.command import execute
+from tests.crashes import said as said_by
 
 pytestmark = pytest.mark.ray
 
@@ -59,7 +60,7 @@ def test_a_cluster_stays_up_is_joined_given_new_code_backed_up_and_taken_down(tm
     def program():
         done = subprocess.run([sys.executable, str(app)], capture_output=True, text=True, timeout=100, env=environment)
         assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return "\n".join(said_by(done))
 
     up = json.loads(execute(data, "up", str(app), "--hosts", "2", "--json")[0])
     try:

@@ -154,7 +154,8 @@ async def test_a_new_owner_finds_the_living_host_of_its_entity_and_lets_it_go_on
 @pytest.mark.feature(12)
 async def test_an_idle_entity_has_no_process_and_wakes_when_it_is_due(ray_data):
     pid = await OwnCell("dozer").where()
-    dozing = asyncio.ensure_future(OwnCell("dozer").doze(3))
+    run = await dotdo.start(OwnCell("dozer").doze, 4)  # it is on record when this returns, so there is something to wake for
+    dozing = asyncio.ensure_future(run.result())
     while not await dotdo.hibernate(OwnCell("dozer")):
         await asyncio.sleep(0.05)
     assert "OwnCell/dozer" not in hosts_of(await dotdo.hosts())

@@ -1,14 +1,17 @@
 """New code on the data folder of a running runtime: idle entities are on it at once, busy ones after their turn."""
 
 import asyncio
+import json
 import subprocess
 import sys
+import threading
+import types
 from pathlib import Path
 
 import pytest
 
 from dotdo import NounNotLoadable
-from dotdo.hosting import app_modules
+from dotdo.hosting import app_modules, catalog
 
 SHOP = """
 import asyncio, os
@@ -146,3 +149,51 @@ async def test_a_class_that_is_defined_anew_in_process_is_what_the_next_call_run
     again = define("two")
     await asyncio.sleep(0)
     assert await again("r").hello() == "two 2"
+
+
+SLOW = """
+import slow_gate
+slow_gate.entered.set()
+assert slow_gate.go.wait(30)
+from dotdo import DO
+class LoadedSlowly(DO):
+    pass
+"""
+
+
+@pytest.mark.parametrize("is_failing", [False, True])
+def test_a_thread_that_asks_for_a_noun_while_another_loads_code_waits_for_it(tmp_path, monkeypatch, is_failing):
+    gate = types.ModuleType("slow_gate")
+    gate.entered, gate.go = threading.Event(), threading.Event()
+    monkeypatch.setitem(sys.modules, "slow_gate", gate)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(catalog, "_folder", tmp_path / "nouns")
+    (tmp_path / "loaded_slowly.py").write_text(SLOW + ("raise ValueError('broken')" if is_failing else ""))
+    (tmp_path / "nouns").mkdir()
+    (tmp_path / "nouns" / "a.modules").write_text(json.dumps({"modules": ["loaded_slowly"], "path": [str(tmp_path)]}))
+    found = []
+
+    def ask():
+        try:
+            found.append(catalog.lookup("LoadedSlowly").noun)
+        except NounNotLoadable as error:
+            found.append(error)
+
+    try:
+        loading, asking = threading.Thread(target=ask), threading.Thread(target=ask)
+        loading.start()
+        assert gate.entered.wait(30)
+        asking.start()
+        asking.join(0.2)
+        assert asking.is_alive(), "it must not be told that there is no such noun"
+        gate.go.set()
+        loading.join(30)
+        asking.join(30)
+        if is_failing:
+            assert [type(one) for one in found] == [NounNotLoadable] * 2
+        else:
+            assert found == ["LoadedSlowly"] * 2
+    finally:
+        gate.go.set()
+        catalog.forget("LoadedSlowly")
+        sys.modules.pop("loaded_slowly", None)

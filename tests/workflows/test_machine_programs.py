@@ -2,6 +2,7 @@
 
 import pytest
 
+from ..crashes import said
 from .programs import killed_and_asked
 
 STARTS = """
@@ -61,7 +62,7 @@ def test_an_instance_of_a_script_that_was_killed_goes_on_in_another_program(tmp_
     ledger = tmp_path / "ledger"
     arguments = [str(tmp_path / "data"), "1", str(ledger)]
     second = killed_and_asked(tmp_path, STARTS, ASKS, *arguments, timeout=100)
-    assert second.stdout.splitlines() == [
+    assert said(second) == [
         "closing {'id': 'd1', 'key': 7, 'opened': 1}", "shut {'n': 1}",
     ], second.stderr  # fmt: skip
     assert set(ledger.read_text().splitlines()) == {"d1 timed out"}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ..crashes import said
 from .programs import killed_and_asked
 
 STARTS = """
@@ -74,5 +75,5 @@ def test_a_run_of_a_script_that_was_killed_is_finished_by_another_program(tmp_pa
     ledger = tmp_path / "ledger"
     arguments = [str(tmp_path / "data"), "2", str(ledger)]
     second = killed_and_asked(tmp_path, STARTS, ASKS, *arguments, timeout=100)
-    assert second.stdout.splitlines() == ["['leave of ann@example.org', 'leave of ann@example.org']", "onboarding", "found"], second.stderr
+    assert said(second) == ["['leave of ann@example.org', 'leave of ann@example.org']", "onboarding", "found"], second.stderr
     assert ledger.read_text().splitlines() == ["welcome ann@example.org", "leave of ann@example.org", "leave of ann@example.org"]

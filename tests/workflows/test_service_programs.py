@@ -2,6 +2,7 @@
 
 import pytest
 
+from ..crashes import said
 from .programs import killed_and_asked
 
 STEPS = """
@@ -63,4 +64,4 @@ def test_a_request_of_a_script_that_was_killed_is_finished_by_another_program(tm
     (tmp_path / "lib" / "stamping.py").write_text(STEPS)
     arguments = [str(tmp_path / "data"), "1", str(tmp_path / "lib")]
     second = killed_and_asked(tmp_path, STARTS, ASKS, *arguments, timeout=110)
-    assert second.stdout.splitlines() == ["[8, 'stamped 7 in stamping'] 2.00", "[9, 'stamped 8 in stamping']"], second.stderr
+    assert said(second) == ["[8, 'stamped 7 in stamping'] 2.00", "[9, 'stamped 8 in stamping']"], second.stderr
