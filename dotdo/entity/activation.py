@@ -348,6 +348,8 @@ class Activation:
 
         def was_done(_result: Any, error: BaseException | None) -> None:
             self.committing = False
+            if self.state is State.ENDED:
+                return
             if error is not None:
                 self.break_down(error)
                 return
@@ -382,6 +384,8 @@ class Activation:
 
             def was_committed(_number: Any, error: BaseException | None) -> None:
                 self.committing = False
+                if self.state is State.ENDED:  # its host stopped meanwhile: the next one finds what was committed
+                    return
                 if error is not None:
                     self.break_down(error)
                     return

@@ -131,7 +131,7 @@ async def test_a_delayed_mail_is_there_when_it_is_due():
 
 
 async def test_a_mail_is_kept_whoever_handles_it_and_an_event_about_mail_is_none():
-    async with runtime() as rt:
+    async with runtime(modules=[__name__]) as rt:
         await send.Email(to="ann@example.org", template="welcome")
         await send("Email.bounced", {"to": "bob@example.org"})
         assert [mail.to for mail in rt.emails] == ["ann@example.org"]

@@ -398,7 +398,8 @@ async def test_seven_days_and_three_levels_hold_nothing_in_memory(virtual, crash
         assert (await dotdo.hosts())[0]["active"] == 0
         if not crashes:  # a crash within this process leaves the dead host's descriptors behind
             assert _open_files(virtual) == []
-        assert len(asyncio.all_tasks()) <= tasks_before
+        while len(asyncio.all_tasks()) > tasks_before:  # a connection that the crash has broken is made again meanwhile
+            await asyncio.sleep(0.01)
         if day in (2, 4, 7):
             approval = await _pending()
             await approvals.approve(approval.id, by=CHAIN[day // 3])
