@@ -28,7 +28,7 @@ RAY_TESTS = $(shell grep -rlE "ray_data|mark\.ray" tests --include='test_*.py')
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -m ray $(FLAGS) $(RAY_TESTS)
-	$(BIN)/python -m pytest -q -m "not ray" $(FLAGS)
+	$(BIN)/python -m pytest -q -m "not ray" -n 2 --dist loadfile $(FLAGS)
 
 # the counts of the promises: 20 kills of 1,000 events each, 10,000 waiters, 10,000 subscribers
 test-full: $(STAMP)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from dotdo.rpc.server import IncomingCall
 
 
+LONG_SECONDS = 60.0
+"""Who waits for longer need not stay in memory for it."""
+
+
 class Dormant:
     """The dormant executions of one entity, and how a run becomes one."""
 
@@ -127,7 +131,11 @@ class Dormant:
             run.parked_since = self._activation.host.clock.now()
         for call in run.callers:
             self.tell_parked(run, call)
-        self._activation.host.touched(self._activation)
+        host = self._activation.host
+        host.touched(self._activation)
+        soon = host.clock.now() + LONG_SECONDS
+        if all(other.until is None or other.until > soon for other in self._ledger.runs.values()):
+            host.rests(self._activation)
 
     def tell_parked(self, run: Run, call: IncomingCall) -> None:
         origin = (call.options or {}).get("from")

@@ -57,6 +57,9 @@ class EntityHost(Protocol):
     def event_published(self, event: Any, to: str | None) -> None:
         """The log of an event's name has committed it (tests look at them)."""
 
+    def rests(self, activation: Activation) -> None:
+        """An execution of the activation is parked, and nothing of it is due soon."""
+
     def touched(self, activation: Activation) -> None:
         """The activation went from idle to busy or back; its idle clock starts again."""
 

@@ -463,6 +463,9 @@ class Host:
         else:
             self._arm_idle(activation, activation.used_at)
 
+    def rests(self, activation: Activation) -> None:
+        self._bedtime.rests(activation)
+
     def hibernate(self, activation: Activation) -> None:
         self._bedtime.begins(activation)
         if activation.idle_timer is not None:
