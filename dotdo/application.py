@@ -401,10 +401,19 @@ async def release(stub: Any) -> bool:
     return await _control_of(stub, "release")  # type: ignore[no-any-return]
 
 
-async def hosts() -> list[dict[str, Any]]:
-    """The hosts that own shards: name, process id, number of active entities, shards, and by key their dedicated hosts."""
+async def hosts(timeout: durations.Duration | None = None) -> list[dict[str, Any]]:
+    """The hosts that own shards: name, process id, number of active entities, shards, and by key their dedicated hosts.
+
+    One that does not answer within `timeout` is `{"host": name, "is_silent": True}`; without it, everybody is waited for.
+    """
     runtime = current()
-    return [await _ask(runtime, host, "status") for host in runtime.router.host_names()]
+    names = runtime.router.host_names()
+    limit_s = None if timeout is None else durations.seconds(timeout)
+    found = await asyncio.gather(*(asyncio.wait_for(_ask(runtime, host, "status"), limit_s) for host in names), return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException) and (timeout is None or not isinstance(one, TimeoutError | DotdoError)):
+            raise one
+    return [{"host": name, "is_silent": True} if isinstance(one, BaseException) else one for name, one in zip(names, found, strict=True)]
 
 
 async def backup(file: str | os.PathLike[str], progress: backups.Progress = backups.unheard) -> backups.Report:

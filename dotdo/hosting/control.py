@@ -44,7 +44,7 @@ async def status(host: Host) -> dict[str, Any]:
     found: dict[str, Any] = {
         "host": host.host_id, "pid": os.getpid(), "thread": threading.get_ident(), "active": len(host.activations),
         "shards": host.shards.numbers if host.shards is not None else [], "turns": host.turns_run,
-        "quarantined": sorted(host.quarantine),
+        "calls": host.calls_taken, "steps": host.steps_recorded, "quarantined": sorted(host.quarantine),
     }  # fmt: skip
     if host.dedicated is not None:
         found["dedicated"] = host.dedicated.names()
@@ -52,14 +52,16 @@ async def status(host: Host) -> dict[str, Any]:
 
 
 async def entities(host: Host, noun: str | None, limit: int) -> list[dict[str, Any]]:
-    """Entities of the host's shards, in key order."""
+    """Entities of the host's shards, in key order; of those that are awake, how often they committed since they woke."""
     found: dict[str, dict[str, Any]] = {}
     if host.shards is not None:
         for key, size in await host.shards.sleepers(noun, limit):
             found[key] = {"key": key, "status": "hibernated", "size": size}
     for (its_noun, _), activation in host.activations.items():
         if noun is None or its_noun == noun:
-            found[activation.key] = {"key": activation.key, "status": "active", "size": activation.file.size_bytes()}
+            found[activation.key] = {
+                "key": activation.key, "status": "active", "size": activation.file.size_bytes(), "commits": activation.file.committed,
+            }  # fmt: skip
     if host.dedicated is not None:
         for key in host.dedicated.names():
             if noun is None or split_key(key)[0] == noun:
