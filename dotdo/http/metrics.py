@@ -60,7 +60,9 @@ class Metrics:
         seconds = sorted(took for at, took in self._recent if at >= since)
         if not seconds:
             return None
-        return {name: round(1000 * seconds[min(len(seconds) - 1, int(len(seconds) * part))], 2) for name, part in (("p50", 0.5), ("p95", 0.95))}
+        return {
+            name: round(1000 * seconds[min(len(seconds) - 1, int(len(seconds) * part))], 2) for name, part in (("p50", 0.5), ("p95", 0.95))
+        }
 
     async def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -18,7 +18,7 @@ export function chart(title, lines, format) {
     s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title}: ${said}`, preserveAspectRatio: "none" },
       [0.25, 0.5, 0.75].map((part) => s("line", { class: "grid", x1: 0, x2: WIDTH, y1: HEIGHT * part, y2: HEIGHT * part })),
       lines.map((line) => drawn(line, top))),
-    h("div", { class: "chart-foot" }, h("span", {}, "2 min"), h("span", {}, `top ${format(top)}`), h("span", {}, "now")));
+    h("div", { class: "chart-foot" }, h("span", {}, `${Math.max(...lines.map((line) => line.values.length))} s ago`), h("span", {}, `top ${format(top)}`), h("span", {}, "now")));
 }
 
 function drawn(line, top) {

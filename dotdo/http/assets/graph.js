@@ -8,10 +8,11 @@ import { pill } from "./parts.js";
 import { waiting } from "./words.js";
 
 const BOX = { width: 156, height: 48 };
-const GAP = { x: 34, y: 56 };
+const GAP = { x: 40, y: 66 };
 const DUMMY = 18;
 const MARGIN = 24;
 const SWEEPS = 6;
+const LOOP = 190;
 
 /** The picture and, for who cannot see it, the same as a list. */
 export function graph(data) {
@@ -55,7 +56,7 @@ function arrow(one) {
 }
 
 function label(one) {
-  return one.label ? s("text", { class: "edge-label", x: one.at[0], y: one.at[1], "text-anchor": "middle" }, cut(one.label, 28)) : null;
+  return one.label ? s("text", { class: "edge-label", x: one.at[0], y: one.at[1], "text-anchor": one.anchor ?? "middle" }, cut(one.label, 28)) : null;
 }
 
 const cut = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
@@ -73,10 +74,17 @@ export function place(nodes, edges) {
   const { rows, chains } = withDummies(nodes, forward, level);
   order(rows, chains);
   const at = positions(rows);
-  const width = Math.max(...[...at.values()].map((one) => one.x + one.half)) + MARGIN + (loops.length ? 60 : 0);
+  const fan = { from: tally(known, "source"), into: tally(known, "target") };
+  const width = Math.max(...[...at.values()].map((one) => one.x + one.half)) + MARGIN + (loops.some((edge) => edge.label) ? LOOP : 0);
   const height = MARGIN * 2 + rows.length * BOX.height + (rows.length - 1) * GAP.y;
-  const arrows = chains.map((chain) => routed(chain, at, back)).concat(loops.map((edge) => loop(edge, at)));
+  const arrows = chains.map((chain) => routed(chain, at, back, fan)).concat(loops.map((edge) => loop(edge, at)));
   return { width, height, arrows, boxes: nodes.map((node) => ({ node, ...at.get(node.id) })) };
+}
+
+function tally(edges, end) {
+  const found = new Map();
+  for (const edge of edges) found.set(edge[end], (found.get(edge[end]) ?? 0) + 1);
+  return found;
 }
 
 function backEdges(nodes, edges) {
@@ -172,7 +180,7 @@ function positions(rows) {
   return at;
 }
 
-function routed({ points, edge }, at, back) {
+function routed({ points, edge }, at, back, fan) {
   const isBack = back.has(edge);
   const places = points.map((id) => at.get(id));
   const line = [];
@@ -191,10 +199,12 @@ function routed({ points, edge }, at, back) {
     const bend = (y2 - y1) / 2;
     path += x1 === x2 ? `L${x2} ${y2}` : `C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`;
   }
-  const middle = Math.floor((moved.length - 1) / 2);
-  const part = isBack ? 0.68 : 0.42;
-  const mid = [0, 1].map((i) => moved[middle][i] + (moved[middle + 1][i] - moved[middle][i]) * part);
-  return { path, kind: edge.kind, label: edge.label, at: mid };
+  // where it goes apart from the others: at its far end, unless others come together there
+  const atEnd = isBack ? false : !(fan.into.get(edge.target) > 1 && fan.from.get(edge.source) === 1);
+  const [first, last] = atEnd ? [moved.at(-2), moved.at(-1)] : [moved[0], moved[1]];
+  const [across, down] = isBack ? [0.2, 0.24] : atEnd ? [0.86, 0.62] : [0.14, 0.36];
+  const mid = [first[0] + (last[0] - first[0]) * across + (isBack ? 6 : 0), first[1] + (last[1] - first[1]) * down + 4];
+  return { path, kind: edge.kind, label: edge.label, at: mid, anchor: isBack ? "start" : "middle" };
 }
 
 function loop(edge, at) {
@@ -202,6 +212,6 @@ function loop(edge, at) {
   const right = x + BOX.width / 2;
   return {
     path: `M${right} ${y + 14}C${right + 40} ${y + 4} ${right + 40} ${y + BOX.height - 4} ${right} ${y + BOX.height - 14}`,
-    kind: edge.kind, label: edge.label, at: [right + 40, y + BOX.height / 2],
+    kind: edge.kind, label: edge.label, at: [right + 36, y + BOX.height / 2 + 4], anchor: "start",
   };
 }

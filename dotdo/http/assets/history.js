@@ -28,5 +28,7 @@ function rate(name, pulse, seconds) {
   return total / seconds;
 }
 
-/** A series, as long as the chart is wide. */
-export const series = (name) => [...Array(SAMPLES_MAX - samples.length).fill(null), ...samples.map((one) => one[name])];
+const SHOWN_MIN = 30;
+
+/** A series, oldest first; what is not known yet is null. */
+export const series = (name) => [...Array(Math.max(0, SHOWN_MIN - samples.length)).fill(null), ...samples.map((one) => one[name])];

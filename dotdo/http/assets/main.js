@@ -49,6 +49,7 @@ function show() {
   if (isOther) {
     scrollTo(0, 0);
     main.focus({ preventScroll: true });
+    requestAnimationFrame(() => document.querySelector("#nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" }));
   }
 }
 

@@ -40,10 +40,10 @@ export const pairs = (entries) =>
 export const code = (value) => h("pre", { tabindex: "0" }, typeof value === "string" ? value : JSON.stringify(value, null, 2));
 export const unfold = (title, ...content) => h("details", {}, h("summary", {}, title), content);
 
-/** A button that does something to the runtime: busy while it does, and the outcome is said. */
+/** A button that does something to the runtime: busy while it does, and the outcome is said. It never turns into another under the pointer. */
 export function act(title, fn, { kind = "", said = null, label = null, disabled = false } = {}) {
   return h("button", {
-    type: "button", class: kind, disabled, "aria-label": label,
+    type: "button", class: kind, disabled, "aria-label": label, "data-key": label ?? title,
     onclick: async (event) => {
       const button = event.currentTarget;
       button.setAttribute("aria-busy", "true");

@@ -51,6 +51,9 @@ const WAITS = {
   "DotdoApproval.outcome": "an approval", "DotdoTask.outcome": "a task for a person", sleep: "a sleep", "#deadline": "its deadline",
 };
 
+/** What a wait or a call is for, in words. */
+export const waitName = (name) => WAITS[name] ?? name.replace(/^(.*)#wait$/, "before $1");
+
 /** "waiting for Approval.decided until Jan 3, 18:00". */
 export function waiting(info) {
   if (!info.waiting_for && !info.until) return "";

@@ -40,7 +40,9 @@ _LASTS = re.compile(r"/executions/.+/(?:events|result)|/entities/.+/sql")
 
 
 @router.get("/live")
-async def live(request: Request, watch: Annotated[list[str], Query(description="a path, with its query", max_length=WATCHED_MAX)]) -> Response:
+async def live(
+    request: Request, watch: Annotated[list[str], Query(description="a path, with its query", max_length=WATCHED_MAX)]
+) -> Response:
     """Server-sent events: `answer`, each with `watch`, `status` and `body`, first at once and then on every change; `closing` at the end."""
     door = door_of(request)
     for one in watch:
@@ -57,7 +59,9 @@ def check_watchable(watch: str) -> None:
     path = urlsplit(watch).path if watch.startswith("/") and not watch.startswith("//") else ""
     path = unquote(path)
     if len(watch) > WATCH_LENGTH_MAX or not _WATCHABLE.fullmatch(path) or _LASTS.fullmatch(path):
-        raise Problem(422, "not_watchable", f"{watch[:200]!r} cannot be watched: lists and records of /dashboard, /executions and the like can")
+        raise Problem(
+            422, "not_watchable", f"{watch[:200]!r} cannot be watched: lists and records of /dashboard, /executions and the like can"
+        )
 
 
 class LiveAnswer:

@@ -4,6 +4,7 @@ import { h } from "../dom.js";
 import { query } from "../door.js";
 import { empty, heading, pill, table } from "../parts.js";
 import { count, size } from "../words.js";
+import { shortId } from "./executions.js";
 import { chips, known, missing, refine, searchField } from "./watches.js";
 
 const LIMIT = 1000;
@@ -19,7 +20,7 @@ export function view(parameters) {
   return [
     heading("Entities", "One file each; asleep they cost a block of the disk."),
     h("div", { class: "filters" }, found ? statuses(found, parameters) : null,
-      searchField("Search keys", "search", parameters.search, "Search key…"), searchField("Only of this noun", "noun", parameters.noun, "Noun"),
+      searchField("Search keys", "search", parameters.search, "Search key…"), searchField("Only of this noun", "noun", parameters.noun, "Noun", "small"),
       h("label", { class: "check" }, h("input", {
         type: "checkbox", checked: parameters.all === "true", onchange: (event) => refine({ all: event.target.checked ? "true" : "" }),
       }), "the runtime's own")),
@@ -41,7 +42,7 @@ function list(found, { status, search = "" }) {
     h("p", { class: "quiet", role: "status" }, isCut ? `The first ${count(Math.min(fitting.length, SHOWN_MAX))} by key: name a noun, or a part of the key, to see others.`
       : `${count(fitting.length)} ${fitting.length === 1 ? "entity" : "entities"}.`),
     table("Entities", [
-      ["Entity", (one) => h("a", { href: link(one.key), class: "id" }, h("bdi", {}, one.key))], ["Status", (one) => pill(one.status)],
+      ["Entity", (one) => h("a", { href: link(one.key), class: "id" }, h("bdi", {}, shortId(one.key)))], ["Status", (one) => pill(one.status)],
       ["Size", (one) => size(one.size ?? 0), "figure"],
     ], fitting.slice(0, SHOWN_MAX), (one) => one.key),
   ];

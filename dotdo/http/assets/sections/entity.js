@@ -29,7 +29,7 @@ export function view({ id }) {
   return [
     heading(id, null, isPublic ? actions(id, noun, own, entry) : null),
     h("section", { class: "card", "aria-label": "State" }, pairs([["Status", entry ? pill(entry.status) : h("span", { class: "quiet" }, "not found among the first thousand")],
-      ["Size", entry ? size(entry.size ?? 0) : null], ["Commits since it woke", entry?.commits]])),
+      ["Size", entry ? size(entry.size ?? 0) : null], ["Commits", entry?.commits === undefined ? null : `${entry.commits} since it woke`]])),
     isPublic ? card("Fields", fields(found)) : null,
     card("Executions", executions(id)),
     isPublic && found?.schedules?.length ? card("Schedules", scheduleTable(found.schedules, id)) : null,
@@ -53,7 +53,7 @@ function fields(found) {
   if (!found?.fields) return h("p", { class: "loading" }, "Loading…");
   const entries = Object.entries(found.fields);
   if (!entries.length) return empty("No field is set.");
-  return table("Fields", [["Field", ([name]) => h("code", {}, name)], ["Value", ([, value]) => long(value), "wide"]], entries, ([name]) => name);
+  return pairs(entries.map(([name, value]) => [h("code", {}, name), long(value)]));
 }
 
 function long(value) {
@@ -72,7 +72,7 @@ function actions(id, noun, own, entry) {
   if (!may("operator")) return [];
   const at = path("entities", noun, own);
   return [
-    entry?.status === "active" ? act("Hibernate", () => post(`${at}/hibernate`), { said: ({ done }) => (done ? "It sleeps." : "It is busy.") }) : null,
+    act("Hibernate", () => post(`${at}/hibernate`), { said: ({ done }) => (done ? "It sleeps." : "It is busy."), disabled: entry?.status !== "active" }),
     entry?.status === "quarantined" ? act("Release", () => post(`${at}/release`), { said: "It may run again.", kind: "primary" }) : null,
     act("Delete", async () => {
       if (!(await confirm(`Delete ${id}?`, "Its file and everything in it goes, for good.", "Delete it"))) return undefined;

@@ -4,6 +4,7 @@ import { h } from "../dom.js";
 import { query } from "../door.js";
 import { code, empty, heading, unfold, when } from "../parts.js";
 import { json } from "../words.js";
+import { shortId } from "./executions.js";
 import { known, missing, searchField } from "./watches.js";
 
 export const title = () => "Events";
@@ -24,5 +25,5 @@ export function view(parameters) {
 /** One line, whose data can be opened. */
 export const eventRow = (event) => h("li", { "data-key": event.id },
   h("div", { class: "feed-head" }, h("strong", {}, event.name), when(event.at)),
-  event.source ? h("p", { class: "quiet" }, "from ", h("bdi", {}, event.source)) : null,
+  event.source ? h("p", { class: "quiet" }, "from ", h("bdi", {}, shortId(event.source))) : null,
   event.data === null ? null : unfold(h("code", {}, json(event.data, 90)), code(event.data)));

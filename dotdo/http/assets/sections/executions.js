@@ -24,7 +24,7 @@ export function view(parameters) {
       chips("Status", [["All", !parameters.status, () => refine({ status: "" }), all],
         ...STATUSES.map((one) => [one, parameters.status === one, () => refine({ status: one }), counts[one] ?? 0])]),
       searchField("Search executions", "search", parameters.search, "Search id, method, error…"),
-      searchField("Only of this noun", "noun", parameters.noun, "Noun")),
+      searchField("Only of this noun", "noun", parameters.noun, "Noun", "small")),
     found ? list(found, parameters) : missing(watched(parameters)),
   ];
 }
@@ -45,7 +45,7 @@ function list(found, parameters) {
 /** Rows that lead to the run. */
 export function executionTable(executions, { isShort = false } = {}) {
   const columns = [
-    ["Execution", (one) => h("a", { href: link(one.id), class: "id" }, h("bdi", {}, shortId(one.id)))], ["Method", (one) => h("code", {}, one.method)],
+    ["Execution", (one) => h("a", { href: link(one.id), class: "id" }, h("bdi", {}, shortId(one.id)))], ["Method", (one) => h("code", {}, one.method), "figure"],
     ["Status", (one) => pill(one.status)],
     ["", (one) => h("span", { class: one.error ? "error" : "quiet" }, one.error ? errorText(one.error) : waiting(one)), "wide"],
     ["Started", (one) => when(one.started_at), "figure"],
@@ -53,11 +53,8 @@ export function executionTable(executions, { isShort = false } = {}) {
   return table("Executions", isShort ? columns.filter(([title]) => title !== "" && title !== "Method") : columns, executions, (one) => one.id);
 }
 
-/** An id without the middle of what nobody reads. */
-export function shortId(id) {
-  const [key, call] = id.split("!");
-  return call && call.length > 14 ? `${key}!${call.slice(0, 6)}…${call.slice(-4)}` : id;
-}
+/** An id without the middle of what nobody reads: the long hexadecimal numbers in it. */
+export const shortId = (id) => id.replace(/[0-9a-f]{16,}/g, (digits) => `${digits.slice(0, 5)}…${digits.slice(-3)}`);
 
 function starter() {
   return act("Start…", async () => {

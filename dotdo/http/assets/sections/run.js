@@ -5,7 +5,7 @@ import { get, path, post } from "../door.js";
 import { graph } from "../graph.js";
 import { act, card, code, confirm, empty, heading, pairs, pill, table, unfold, when } from "../parts.js";
 import { may } from "../session.js";
-import { brief, errorText, moment, took, waiting } from "../words.js";
+import { brief, errorText, moment, took, waiting, waitName } from "../words.js";
 import { link, shortId } from "./executions.js";
 import { known, missing, redraw } from "./watches.js";
 
@@ -36,7 +36,8 @@ function summary(info, line) {
   const key = info.id.includes("!") ? info.id.split("!")[0] : null;
   const error = errorText(info.error);
   return h("section", { class: "card", "aria-label": "Status" },
-    h("p", { class: "status-line", role: "status" }, pill(info.status), info.status === "waiting" || info.until ? h("span", {}, waiting(info)) : null),
+    h("p", { class: "status-line", role: "status" }, pill(info.status), info.status === "waiting" || info.until ? h("span", {}, waiting(info)) : null,
+      /^Dotdo(Approval|Task)\./.test(info.waiting_for ?? "") ? h("a", { href: "#/inbox" }, "Open the inbox") : null),
     error ? h("p", { class: "error block" }, error) : null,
     pairs([
       ["Id", h("code", {}, info.id)], ["Method", h("code", {}, info.method)],
@@ -99,7 +100,7 @@ function entry(one, from, to, index) {
   const share = (value) => `${Math.min(100, Math.max(0, ((value - from) / (to - from)) * 100))}%`;
   return h("li", { class: `entry ${one.status}`, "data-key": `${index}-${one.kind}-${one.name}` },
     h("div", { class: "entry-head" },
-      h("span", { class: "entry-name" }, h("span", { class: "kind" }, one.kind), h("strong", {}, one.name), one.child ? h("a", { href: link(one.child) }, "open") : null),
+      h("span", { class: "entry-name" }, h("span", { class: "kind" }, one.kind), h("strong", {}, waitName(one.name)), one.child ? h("a", { href: link(one.child) }, "open") : null),
       h("span", { class: "entry-end" }, one.attempts > 1 ? h("span", { class: "quiet" }, `${one.attempts} attempts`) : null, pill(one.status),
         h("span", { class: "quiet took" }, one.ended_at ? took(ended - began) : ""))),
     h("div", { class: "track", "aria-hidden": "true" }, h("span", { style: { left: share(began), width: `max(4px, calc(${share(ended)} - ${share(began)}))` } })),

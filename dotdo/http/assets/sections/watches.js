@@ -35,9 +35,9 @@ export function refine(parameters) {
 }
 
 /** A field whose text refines what is listed, shortly after typing. */
-export function searchField(label, name, value, placeholder) {
+export function searchField(label, name, value, placeholder, kind = "") {
   let timer = 0;
-  return h("label", { class: "search" }, h("span", { class: "unseen" }, label), h("input", {
+  return h("label", { class: `search ${kind}` }, h("span", { class: "unseen" }, label), h("input", {
     type: "search", name, value, placeholder, "aria-label": label,
     oninput: (event) => {
       clearTimeout(timer);
