@@ -367,6 +367,16 @@ async def entities(noun: str | None = None, *, limit: int = 100) -> list[dict[st
     return sorted(found, key=lambda entry: str(entry["key"]))[:limit]
 
 
+async def awake(noun: str | None = None, *, limit: int = 100, sizes: bool = False) -> list[dict[str, Any]]:
+    """Entities that are in memory: what `entities` says of them, in no order, without what costs a look at the disk.
+
+    `activation` and `commits` are others once an entity may have something new to say; they are missing for dedicated hosts.
+    """
+    runtime = current()
+    pages = await asyncio.gather(*(_ask(runtime, host, "awake", noun, limit, sizes) for host in runtime.router.host_names()))
+    return [entry for page in pages for entry in page][:limit]
+
+
 async def executions(*, noun: str | None = None, status: str | None = None, limit: int = 100) -> AsyncIterator[Any]:
     """Executions of a noun's entities (of all nouns by default), as snapshots."""
     from dotdo.durable.handle import ExecutionInfo, control_call

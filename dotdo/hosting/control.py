@@ -52,16 +52,14 @@ async def status(host: Host) -> dict[str, Any]:
 
 
 async def entities(host: Host, noun: str | None, limit: int) -> list[dict[str, Any]]:
-    """Entities of the host's shards, in key order; of those that are awake, how often they committed since they woke."""
+    """Entities of the host's shards, in key order."""
     found: dict[str, dict[str, Any]] = {}
     if host.shards is not None:
         for key, size in await host.shards.sleepers(noun, limit):
             found[key] = {"key": key, "status": "hibernated", "size": size}
     for (its_noun, _), activation in host.activations.items():
         if noun is None or its_noun == noun:
-            found[activation.key] = {
-                "key": activation.key, "status": "active", "size": activation.file.size_bytes(), "commits": activation.file.committed,
-            }  # fmt: skip
+            found[activation.key] = {"key": activation.key, "status": "active", "size": activation.file.size_bytes()}
     if host.dedicated is not None:
         for key in host.dedicated.names():
             if noun is None or split_key(key)[0] == noun:
@@ -70,6 +68,19 @@ async def entities(host: Host, noun: str | None, limit: int) -> list[dict[str, A
         if noun is None or split_key(key)[0] == noun:
             found.setdefault(key, {"key": key, "size": 0})["status"] = "quarantined"
     return [found[key] for key in sorted(found)[:limit]]
+
+
+async def awake(host: Host, noun: str | None, limit: int, sizes: bool) -> list[dict[str, Any]]:  # sent by position
+    """Entities in memory, without looking at the disk: which activation it is and how often that has committed tell of changes."""
+    found = [
+        {"key": activation.key, "status": "active", "size": activation.file.size_bytes() if sizes else None,
+         "commits": activation.file.committed, "activation": id(activation)}
+        for (its_noun, _), activation in host.activations.items() if noun is None or its_noun == noun
+    ]  # fmt: skip
+    for key in host.dedicated.names() if host.dedicated is not None else ():
+        if noun is None or split_key(key)[0] == noun:
+            found.append({"key": key, "status": "active", "size": _file(host, key).size_bytes() if sizes else None})
+    return found[:limit]
 
 
 def _file(host: Host, key: str) -> EntityFile:
@@ -84,6 +95,9 @@ async def about(host: Host, key: str) -> dict[str, Any]:
         found |= {"status": "quarantined", "reason": host.quarantine[key]}
     elif split_key(key) in host.activations or (host.dedicated is not None and host.dedicated.is_awake(key)):
         found["status"] = "active"
+        activation = host.activations.get(split_key(key))
+        if activation is not None:
+            found |= {"commits": activation.file.committed, "activation": id(activation)}
     elif not found["size"]:
         found["status"] = "new"
     return found
@@ -200,7 +214,7 @@ async def leave(host: Host) -> None:
 
 
 _VERBS: dict[str, Callable[..., Any]] = {
-    "status": status, "entities": entities, "about": about, "hibernate": hibernate, "delete": delete, "release": release, "reload": reload,
+    "status": status, "entities": entities, "awake": awake, "about": about, "hibernate": hibernate, "delete": delete, "release": release, "reload": reload,
     "sleeper": sleeper, "tend": tend, "idle_since": idle_since, "make_room": make_room, "leave": leave, "delete_left": delete_left,
     "backup_begin": backup_begin, "backup_keys": backup_keys, "backup_copy": backup_copy, "backup_read": backup_read,
     "backup_drop": backup_drop,

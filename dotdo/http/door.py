@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from dotdo import config
+from dotdo.http.dashboard.listing import Listing
 from dotdo.http.limits import Limits
 from dotdo.http.metrics import Metrics
 from dotdo.http.roles import Tokens
@@ -27,6 +28,7 @@ class Door:
         self.watchers: dict[str, Any] = {}
         self.live: dict[tuple[str, int], Any] = {}
         self.surveys: dict[str, Any] = {}
+        self.listing = Listing()
         self.behind_guard: ASGIApp | None = None
         """The app without its guard: where the door asks itself."""
         self.is_draining = False
@@ -41,6 +43,7 @@ class Door:
 
     def acted(self) -> None:
         """A request may have changed something: what is watched is looked at now."""
+        self.listing.forget()
         for watched in self.live.values():
             watched.hurry()
 

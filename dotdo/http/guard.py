@@ -53,7 +53,7 @@ class Guard:
             metrics.in_flight.dec()
             route = scope.get("state", {}).get("route") or getattr(scope.get("route"), "path", None) or "unmatched"
             metrics.request(scope["method"], route, answer.status, time.perf_counter() - began)
-            if scope["method"] not in roles.READS:
+            if roles.acts(scope["method"], scope["path"]):
                 self.door.acted()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:

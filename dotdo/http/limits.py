@@ -27,7 +27,9 @@ class Limits:
     pulse_s: float = 1.0
     """How often a page that is open gets figures."""
     live_pause_s: float = 0.05
-    """So long nothing that a page watches is looked at again, whatever happens."""
+    """So long nothing that a page watches is looked at again, whatever happens ..."""
+    live_pause_max_s: float = 3.0
+    """... and what is costly to look at for no longer than this."""
 
     connections_max: int = 2000
     """WebSockets at once; one more is refused."""

@@ -63,13 +63,18 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
+def acts(method: str, path: str) -> bool:
+    """True for what an operator does: it changes what lists and records say."""
+    return method not in READS and path.startswith(_ACTS)
+
+
 def needed(method: str, path: str) -> int:
     """The rank a request needs."""
     if method in READS:
         return 0
     if path.startswith("/executions/") and path.endswith("/signal"):
         return 1
-    return 2 if path.startswith(_ACTS) else 1
+    return 2 if acts(method, path) else 1
 
 
 def check(scope: Mapping[str, Any], headers: Mapping[str, str], tokens: Tokens, origins: frozenset[str]) -> int:

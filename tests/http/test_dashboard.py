@@ -45,9 +45,9 @@ async def open_at(path: str = "", **options: Any) -> AsyncIterator[tuple[Any, in
     async with runtime() as rt:
         await open_shop()
         await rt.settle()
-        async with serving(app(limits=Limits(stream_poll_s=0.05, stream_poll_max_s=0.2, pulse_s=0.2))) as port:
-            async with page_at(f"http://127.0.0.1:{port}/#/{path}", **options) as page:
-                yield page, port
+        asgi = app(limits=Limits(stream_poll_s=0.05, stream_poll_max_s=0.2, pulse_s=0.2))
+        async with serving(asgi) as port, page_at(f"http://127.0.0.1:{port}/#/{path}", **options) as page:
+            yield page, port
 
 
 async def to(page: Any, path: str) -> None:

@@ -37,7 +37,7 @@ async def test_an_expense_survives_its_host_while_the_page_looks_on(ray_data):
         await row.get_by_text(str(before), exact=True).wait_for()
         os.kill(before, signal.SIGKILL)
         await row.get_by_text(str(before), exact=True).wait_for(state="detached", timeout=60_000)
-        await keep(page, "cluster-1-host-is-silent")
+        await keep(page, "cluster-1-host-was-killed")
         await row.locator(".pill.active").wait_for(timeout=60_000)
         [after] = [one["pid"] for one in await dotdo.hosts() if one["host"] == name]
         assert after != before

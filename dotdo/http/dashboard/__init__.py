@@ -2,6 +2,7 @@
 
 live     one stream for a page: the answers it watches, sent whenever they change
 pulse    figures of this moment: hosts, calls, steps, latency
+listing  which entities there are, asked again and again; entities   the same as routes
 survey   executions of all entities, newest first, without waking those that sleep again and again
 feed     events of every name, newest first
 graphs   definitions, services and state machines as nodes and edges, with where a run stands

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from dotdo import application
 from dotdo.durable.event_waits import EVENT_LOG
 from dotdo.errors import DotdoError
 from dotdo.events.event import Event
@@ -25,7 +24,6 @@ from dotdo.nouns.event_log import EventLog
 
 router = APIRouter(prefix="/dashboard", tags=["dashboard"])
 
-NAMES_MAX = 2_000
 OF_ONE_NAME_MAX = 50
 
 
@@ -36,19 +34,19 @@ async def list_events(
     limit: Annotated[int, Query(ge=1)] = 100,
 ) -> Response:
     """The latest events with their data, and the names there are."""
-    survey = door_of(request).surveys.setdefault("events", Survey())
-    logs = await within(request, application.entities(EVENT_LOG, limit=NAMES_MAX))
-    by_key = {one["key"]: one for one in logs}
+    door = door_of(request)
+    survey: Survey = door.surveys.setdefault("events", Survey())
+    logs = await within(request, door.listing.entities(EVENT_LOG))
     asked = survey.to_ask(logs)
-    pages = await within(request, asyncio.gather(*(_latest(split_key(key)[1]) for key in asked)))
-    for key, page in zip(asked, pages, strict=True):
+    pages = await within(request, asyncio.gather(*(_latest(split_key(one["key"])[1]) for one in asked)))
+    for entry, page in zip(asked, pages, strict=True):
         if page is not None:
-            survey.keep(by_key[key], page)
+            survey.keep(entry, page)
     found = [
         event for key, kept in survey.kept.items() if fnmatch.fnmatchcase(split_key(key)[1], name or "*") for _, event in kept.value
     ]  # fmt: skip
     found.sort(key=lambda event: event.at.timestamp() if event.at else 0.0, reverse=True)
-    names = sorted(split_key(key)[1] for key in by_key)
+    names = sorted(split_key(one["key"])[1] for one in logs)
     return answers.response({"events": [as_data(one) for one in found[: bounded(request, limit)]], "names": names})
 
 

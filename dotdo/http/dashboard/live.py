@@ -1,8 +1,8 @@
 """`GET /dashboard/live?watch=/approvals&watch=...`: answers as they change, in one stream of server-sent events.
 
 What can be read with GET can be watched: the door asks itself, with the rank of who watches, and sends an answer when it is
-another than before. One watcher serves all streams that watch the same thing; it asks often while things change and seldom
-while nothing does, and at once after a request that may have changed something.
+another than before. One watcher serves all streams that watch the same thing; it asks often while things change, seldom
+while nothing does or when an answer is costly, and at once after an operator did something.
 
 A page has one stream, because browsers allow few connections. It reads the stream with `fetch`, so that it can send a token.
 """
@@ -30,9 +30,11 @@ WATCHED_MAX = 16
 """By one stream."""
 WATCH_LENGTH_MAX = 2_000
 PULSE = "/dashboard/pulse"
+REST = 8
+"""So many times as long as an answer took nobody asks again, up to a limit: looking does not keep a busy runtime busy."""
 
 _WATCHABLE = re.compile(
-    r"/dashboard/(?:pulse|executions|events|graphs|graph)"
+    r"/dashboard/(?:pulse|executions|entities|entity|events|graphs|graph)"
     r"|/(?:approvals|tasks|dead-letters|schedules|entities|executions|hosts)(?:/.*)?"
 )
 _LASTS = re.compile(r"/executions/.+/(?:events|result)|/entities/.+/sql")
@@ -85,10 +87,13 @@ class LiveAnswer:
 
     async def _ask_again_and_again(self) -> None:
         limits = self._door.limits
+        loop = asyncio.get_running_loop()
         pause_s = limits.stream_poll_s
         while True:
             self._hurry.clear()
+            began = loop.time()
             body = await self._ask()
+            least_s = min(max(limits.live_pause_s, (loop.time() - began) * REST), limits.live_pause_max_s)
             if body != self.body:
                 self.body = body
                 self.version += 1
@@ -105,7 +110,7 @@ class LiveAnswer:
                 pause_s = limits.stream_poll_s
             except TimeoutError:
                 pass
-            await asyncio.sleep(limits.live_pause_s)
+            await asyncio.sleep(least_s)
 
     async def _ask(self) -> bytes:
         try:

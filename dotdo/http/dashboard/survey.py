@@ -13,10 +13,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from dotdo import application
 from dotdo.durable.handle import ExecutionInfo, control_call
 from dotdo.errors import DotdoError
 from dotdo.http import answers, reach
+from dotdo.http.dashboard.listing import Entry
 from dotdo.http.door import bounded, door_of
 from dotdo.http.executions import Status
 from dotdo.http.nouns import within
@@ -27,10 +27,11 @@ from dotdo.workflows.services.request_entity import NOUN as REQUEST_NOUN
 
 router = APIRouter(prefix="/dashboard", tags=["dashboard"])
 
-ENTITIES_LOOKED_AT_MAX = 20_000
 SLEEPERS_ASKED_MAX = 500
 """So many sleeping entities are woken to ask them, while somebody looks."""
 ASKED_AT_ONCE_MAX = 100
+AWAKE_ASKED_MAX = 1_000
+"""In one look; the others come with the next ones."""
 OF_ONE_ENTITY_MAX = 50
 KEPT_S = 15.0
 """After so long without anybody looking, what entities said is forgotten: it may be old."""
@@ -40,17 +41,16 @@ RUNS = frozenset({RUN_NOUN, REQUEST_NOUN, MACHINE_NOUN, "DotdoFunction"})
 
 _UNFINISHED = frozenset({"pending", "running"})
 
-Entry = dict[str, Any]
-
 
 class Kept:
-    """What one entity said, and how it was then."""
+    """What one entity said, and how it was then. It `is_moving` if that may be another in a moment, without a commit."""
 
-    __slots__ = ("mark", "value")
+    __slots__ = ("is_moving", "mark", "value")
 
     def __init__(self, mark: Any, value: list[Any]) -> None:
         self.mark = mark
         self.value = value
+        self.is_moving = any(getattr(one, "status", None) in _UNFINISHED for one in value)
 
 
 class Survey:
@@ -61,38 +61,39 @@ class Survey:
         self._left = self._sleepers_asked_max = sleepers_asked_max
         self._looked_at = 0.0
 
-    def to_ask(self, entities: list[Entry], *, is_everybody: bool = True) -> list[str]:
-        """Keys of those who have something new to say. What is kept of others is dropped if these are all there are."""
+    def to_ask(self, entities: list[Entry], *, is_everybody: bool = True) -> list[Entry]:
+        """Those who have something new to say. What is kept of others is dropped if these are all there are."""
         now = asyncio.get_running_loop().time()
         if now - self._looked_at > KEPT_S:
             self.kept.clear()
             self._left = self._sleepers_asked_max
         self._looked_at = now
-        keys = {entry["key"] for entry in entities}
-        for gone in [key for key in self.kept if key not in keys] if is_everybody else ():
-            del self.kept[gone]
-        found = [entry["key"] for entry in entities if entry["status"] == "active" and self._is_new(entry)]
-        sleepers = [entry["key"] for entry in entities if entry["status"] == "hibernated" and self._sleeper_is_new(entry["key"])]
-        asked = sleepers[: max(0, min(self._left, ASKED_AT_ONCE_MAX))]
-        self._left -= len(asked)
-        return [*found[: ASKED_AT_ONCE_MAX * 10], *asked]
+        if is_everybody:
+            keys = {entry["key"] for entry in entities}
+            for gone in [key for key in self.kept if key not in keys]:
+                del self.kept[gone]
+        awake = [entry for entry in entities if entry["status"] == "active" and self._is_new(entry)]
+        sleepers = [entry for entry in entities if entry["status"] == "hibernated" and self._sleeper_is_new(entry["key"])]
+        sleepers = sleepers[: max(0, min(self._left, ASKED_AT_ONCE_MAX))]
+        self._left -= len(sleepers)
+        return [*awake[:AWAKE_ASKED_MAX], *sleepers]
 
     def _is_new(self, entry: Entry) -> bool:
         kept = self.kept.get(entry["key"])
-        return kept is None or kept.mark is None or kept.mark != mark_of(entry)
+        return kept is None or kept.is_moving or kept.mark is None or kept.mark != mark_of(entry)
 
     def _sleeper_is_new(self, key: str) -> bool:
         kept = self.kept.get(key)
-        return kept is None or any(getattr(one, "status", None) in _UNFINISHED for one in kept.value)
+        return kept is None or kept.is_moving
 
     def keep(self, entry: Entry, value: list[Any]) -> None:
         self.kept[entry["key"]] = Kept(mark_of(entry), value)
 
 
 def mark_of(entry: Entry) -> Any:
-    """What is different once an active entity has committed; None where that cannot be told."""
+    """What is different once an entity that is awake has committed; None where that cannot be told."""
     commits = entry.get("commits")
-    return None if commits is None else (commits, entry["size"])
+    return None if commits is None else (entry["activation"], commits)
 
 
 @router.get("/executions")
@@ -104,8 +105,9 @@ async def list_executions(
     limit: Annotated[int, Query(ge=1)] = 100,
 ) -> Response:
     """Executions as snapshots, newest first, how many there are of each status, and how many sleepers were not asked."""
-    survey = door_of(request).surveys.setdefault("executions", Survey())
-    entities = await within(request, application.entities(noun, limit=ENTITIES_LOOKED_AT_MAX))
+    door = door_of(request)
+    survey: Survey = door.surveys.setdefault("executions", Survey())
+    entities: list[Entry] = await within(request, door.listing.entities(noun))
     entities = [one for one in entities if is_shown(split_key(one["key"])[0])]
     await within(request, look(survey, entities, is_everybody=noun is None))
     kept = [survey.kept[entry["key"]] for entry in entities if entry["key"] in survey.kept]
@@ -123,14 +125,12 @@ async def list_executions(
 
 async def look(survey: Survey, entities: list[Entry], *, is_everybody: bool) -> None:
     """Ask who has something new to say."""
-    by_key = {one["key"]: one for one in entities}
-    keys = survey.to_ask(entities, is_everybody=is_everybody)
-    for begin in range(0, len(keys), ASKED_AT_ONCE_MAX):
-        asked = keys[begin : begin + ASKED_AT_ONCE_MAX]
-        pages = await asyncio.gather(*(_executions_of(key) for key in asked))
-        for key, page in zip(asked, pages, strict=True):
+    asked = survey.to_ask(entities, is_everybody=is_everybody)
+    for begin in range(0, len(asked), ASKED_AT_ONCE_MAX):
+        some = asked[begin : begin + ASKED_AT_ONCE_MAX]
+        for entry, page in zip(some, await asyncio.gather(*(_executions_of(one["key"]) for one in some)), strict=True):
             if page is not None:
-                survey.keep(by_key[key], page)
+                survey.keep(entry, page)
 
 
 async def _executions_of(key: str) -> list[ExecutionInfo] | None:

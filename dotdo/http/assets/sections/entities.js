@@ -7,16 +7,15 @@ import { count, size } from "../words.js";
 import { shortId } from "./executions.js";
 import { chips, known, missing, refine, searchField } from "./watches.js";
 
-const LIMIT = 1000;
 const SHOWN_MAX = 300;
 
 export const title = () => "Entities";
-const watched = ({ noun, all }) => `/entities${query({ noun, all, limit: LIMIT })}`;
+const watched = ({ noun, status, search, all }) => `/dashboard/entities${query({ noun, status, search, all, limit: SHOWN_MAX })}`;
 export const watches = (parameters) => [watched(parameters)];
 export const link = (key) => `#/entity/${encodeURIComponent(key)}`;
 
 export function view(parameters) {
-  const found = known(watched(parameters))?.entities;
+  const found = known(watched(parameters));
   return [
     heading("Entities", "One file each; asleep they cost a block of the disk."),
     h("div", { class: "filters" }, found ? statuses(found, parameters) : null,
@@ -28,22 +27,20 @@ export function view(parameters) {
   ];
 }
 
-function statuses(found, { status }) {
-  const counts = Object.groupBy(found, (one) => one.status);
-  return chips("Status", [["All", !status, () => refine({ status: "" }), found.length],
-    ...["active", "hibernated", "quarantined"].map((one) => [one, status === one, () => refine({ status: one }), counts[one]?.length ?? 0])]);
+function statuses({ counts }, { status }) {
+  const everybody = Object.values(counts).reduce((sum, one) => sum + one, 0);
+  return chips("Status", [["All", !status, () => refine({ status: "" }), everybody],
+    ...["active", "hibernated", "quarantined"].map((one) => [one, status === one, () => refine({ status: one }), counts[one] ?? 0])]);
 }
 
-function list(found, { status, search = "" }) {
-  const fitting = found.filter((one) => (!status || one.status === status) && one.key.toLowerCase().includes(search.toLowerCase()));
-  if (!fitting.length) return found.length ? empty("No entity fits.") : empty("There are no entities yet.", "They come to be with their first call.");
-  const isCut = fitting.length > SHOWN_MAX || found.length >= LIMIT;
+function list({ entities, found, is_cut: isCut }, { status, search, noun }) {
+  if (!found) return status || search || noun ? empty("No entity fits.") : empty("There are no entities yet.", "They come to be with their first call.");
+  const said = found > entities.length ? `The first ${count(entities.length)} of ${count(found)}, by key.` : `${count(found)} ${found === 1 ? "entity" : "entities"}.`;
   return [
-    h("p", { class: "quiet", role: "status" }, isCut ? `The first ${count(Math.min(fitting.length, SHOWN_MAX))} by key: name a noun, or a part of the key, to see others.`
-      : `${count(fitting.length)} ${fitting.length === 1 ? "entity" : "entities"}.`),
+    h("p", { class: "quiet", role: "status" }, said, isCut ? " There are more than are looked at: name a noun." : ""),
     table("Entities", [
       ["Entity", (one) => h("a", { href: link(one.key), class: "id" }, h("bdi", {}, shortId(one.key)))], ["Status", (one) => pill(one.status)],
       ["Size", (one) => size(one.size ?? 0), "figure"],
-    ], fitting.slice(0, SHOWN_MAX), (one) => one.key),
+    ], entities, (one) => one.key),
   ];
 }

@@ -14,22 +14,23 @@ import { known, missing, redraw } from "./watches.js";
 const read = new Map();
 
 const split = (id) => [id.slice(0, id.indexOf("/")), id.slice(id.indexOf("/") + 1)];
-const listed = (id) => `/entities${query({ noun: split(id)[0], limit: 1000, all: "true" })}`;
+const about = (id) => `/dashboard/entity${query({ key: id })}`;
 const runs = (id) => `/dashboard/executions${query({ noun: split(id)[0], search: `${id}!`, limit: 50 })}`;
 
 export const title = ({ id }) => id;
-export const watches = ({ id }) => [listed(id), runs(id)];
+export const watches = ({ id }) => [about(id), runs(id)];
 
 export function view({ id }) {
   const [noun, own] = split(id);
-  const entry = known(listed(id))?.entities.find((one) => one.key === id);
+  const entry = known(about(id));
   const isPublic = !/^(Dotdo|WorkflowRun$|ServiceRequest$)/.test(noun);
+  if (!entry) return [heading(id), missing(about(id))];
   if (isPublic) refresh(id, entry);
   const found = read.get(id);
   return [
     heading(id, null, isPublic ? actions(id, noun, own, entry) : null),
-    h("section", { class: "card", "aria-label": "State" }, pairs([["Status", entry ? pill(entry.status) : h("span", { class: "quiet" }, "not found among the first thousand")],
-      ["Size", entry ? size(entry.size ?? 0) : null], ["Commits", entry?.commits === undefined ? null : `${entry.commits} since it woke`]])),
+    h("section", { class: "card", "aria-label": "State" }, pairs([["Status", pill(entry.status)], ["Why", entry.reason],
+      ["Size", size(entry.size ?? 0)], ["Commits", entry.commits === undefined ? null : `${entry.commits} since it woke`]])),
     isPublic ? card("Fields", fields(found)) : null,
     card("Executions", executions(id)),
     isPublic && found?.schedules?.length ? card("Schedules", scheduleTable(found.schedules, id)) : null,
@@ -38,9 +39,9 @@ export function view({ id }) {
 }
 
 function refresh(id, entry) {
-  const mark = entry ? `${entry.status === "active" ? entry.commits : "asleep"}` : "new";
+  const mark = entry.status === "active" ? `${entry.activation} ${entry.commits}` : "asleep";
   const before = read.get(id);
-  if (before?.isReading || (before && (before.mark === mark || mark === "asleep" || mark === "new"))) return;
+  if (entry.status === "quarantined" || before?.isReading || (before && (before.mark === mark || mark === "asleep"))) return;
   read.set(id, { ...before, isReading: true, mark });
   const [noun, own] = split(id);
   Promise.all([get(path("entities", noun, own)), get(`/schedules${query({ of: id })}`)])
@@ -72,8 +73,8 @@ function actions(id, noun, own, entry) {
   if (!may("operator")) return [];
   const at = path("entities", noun, own);
   return [
-    act("Hibernate", () => post(`${at}/hibernate`), { said: ({ done }) => (done ? "It sleeps." : "It is busy."), disabled: entry?.status !== "active" }),
-    entry?.status === "quarantined" ? act("Release", () => post(`${at}/release`), { said: "It may run again.", kind: "primary" }) : null,
+    act("Hibernate", () => post(`${at}/hibernate`), { said: ({ done }) => (done ? "It sleeps." : "It is busy."), disabled: entry.status !== "active" }),
+    entry.status === "quarantined" ? act("Release", () => post(`${at}/release`), { said: "It may run again.", kind: "primary" }) : null,
     act("Delete", async () => {
       if (!(await confirm(`Delete ${id}?`, "Its file and everything in it goes, for good.", "Delete it"))) return undefined;
       const answer = await remove(at);

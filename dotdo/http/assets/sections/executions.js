@@ -53,8 +53,10 @@ export function executionTable(executions, { isShort = false } = {}) {
   return table("Executions", isShort ? columns.filter(([title]) => title !== "" && title !== "Method") : columns, executions, (one) => one.id);
 }
 
-/** An id without the middle of what nobody reads: the long hexadecimal numbers in it. */
-export const shortId = (id) => id.replace(/[0-9a-f]{16,}/g, (digits) => `${digits.slice(0, 5)}…${digits.slice(-3)}`);
+const OWN = { DotdoFunction: "function", DotdoMachine: "machine", DotdoApproval: "approval", DotdoTask: "task", ServiceRequest: "request" };
+
+/** A key or an id as people read it: without the middle of long hexadecimal numbers, the runtime's nouns as words. */
+export const shortId = (id) => id.replace(/^[A-Za-z]+(?=\/)/, (noun) => OWN[noun] ?? noun).replace(/[0-9a-f]{16,}/g, (digits) => `${digits.slice(0, 5)}…${digits.slice(-3)}`);
 
 function starter() {
   return act("Start…", async () => {

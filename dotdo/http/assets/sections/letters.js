@@ -5,6 +5,7 @@ import { path, post, remove } from "../door.js";
 import { act, code, confirm, empty, heading, pairs, unfold, when } from "../parts.js";
 import { may } from "../session.js";
 import { json } from "../words.js";
+import { shortId } from "./executions.js";
 import { known, LETTERS, missing } from "./watches.js";
 
 export const title = () => "Dead letters";
@@ -22,7 +23,7 @@ export function view() {
 const letter = (one) => h("li", { class: "card ask", "data-key": one.id },
   h("div", { class: "ask-head" }, h("h3", {}, one.event.name), when(one.at)),
   h("p", { class: "error block" }, one.error),
-  pairs([["For", one.receiver], ["Handler", h("code", {}, one.handler)], ["Attempts", one.attempts], ["From", one.event.source]]),
+  pairs([["For", shortId(one.receiver)], ["Handler", h("code", {}, one.handler)], ["Attempts", one.attempts], ["From", one.event.source]]),
   unfold(h("code", {}, json(one.event.data, 80)), code(one.event.data)),
   one.history.length ? unfold(`Tries (${one.history.length})`, h("ul", { class: "plain" }, one.history.map(([at, error]) => h("li", {}, when(at), " ", h("span", { class: "error" }, error))))) : null,
   may("operator") ? h("div", { class: "actions" },
