@@ -67,6 +67,7 @@ async def run_of(key: str) -> str:
     return [info.id async for info in dotdo.executions(noun=key.partition("/")[0]) if info.id.startswith(f"{key}!")][0]
 
 
+@pytest.mark.feature(378, 382, 396)
 async def test_an_expense_is_started_seen_waiting_approved_in_the_inbox_and_seen_finished_without_reloading():
     async with runtime(), serving() as port, page_at(f"http://127.0.0.1:{port}/#/executions") as page:
         await page.evaluate("window.isTheSamePage = true")
@@ -74,6 +75,7 @@ async def test_an_expense_is_started_seen_waiting_approved_in_the_inbox_and_seen
         await page.get_by_label("Method").select_option("ExpenseReport.submit")
         await page.get_by_label("Entity").fill("e1")
         await page.get_by_label("Arguments").fill(json.dumps({"expense": EXPENSE}))
+        await page.get_by_text("expense: {description, amount").wait_for()  # what the method takes
         await button(page, "Start").click()
         await sees(page, "waiting for an approval")
         await sees(page, "request-approval")
@@ -110,6 +112,7 @@ async def test_every_section_shows_what_there_is_and_markup_in_it_stays_text():
         await keep(page, "run-failed")
 
 
+@pytest.mark.feature(382)
 async def test_what_happens_is_shown_as_it_happens():
     async with open_at("graphs?machine=dash-lamp&instance=l1") as (page, _):
         await page.locator(".node.current", has_text="on").wait_for()

@@ -33,13 +33,19 @@ class Stream:
     def __init__(self, response: httpx.Response) -> None:
         self._lines = response.aiter_lines()
 
-    async def next(self, watch: str, holds: Any = lambda body: True) -> Any:
-        """The next answer of `watch` whose body fits."""
+    async def any(self) -> Any:
+        """The next answer of whatever is watched."""
         async with asyncio.timeout(30):
             async for line in self._lines:
-                if line.startswith("data: {") and (event := json.loads(line[6:])).get("watch") == watch and holds(event["body"]):
-                    return event
+                if line.startswith('data: {"watch"'):
+                    return json.loads(line[6:])
         raise AssertionError("the stream ended")
+
+    async def next(self, watch: str) -> Any:
+        """The next answer of `watch`."""
+        while (event := await self.any())["watch"] != watch:
+            pass
+        return event
 
 
 @asynccontextmanager
@@ -118,6 +124,22 @@ async def test_what_is_refused_is_an_answer_of_the_stream():
             assert (await stream.next(wrong))["status"] == 422
 
 
+async def test_what_is_large_is_cut_or_refused_rather_than_sent_again_and_again():
+    async with runtime() as rt:
+        await send("DashBig.came", {"id": "b", "text": "x" * 100_000}).queued()
+        await rt.settle()
+        await approvals.request(title="a lamp", approver="mia", item="x" * 100_000)
+        asgi = app(limits=Limits(stream_poll_s=0.02, live_bytes_max=50_000))
+        async with serving(asgi) as port, watching(port, "/dashboard/events", "/approvals") as stream:
+            found: dict[str, Any] = {}
+            while len(found) < 2:
+                event = await stream.any()
+                found[event["watch"]] = event
+            assert len(found["/dashboard/events"]["body"]["events"][-1]["data"]) < 9_000
+            assert (found["/approvals"]["status"], found["/approvals"]["body"]["code"]) == (413, "too_large_to_watch")
+
+
+@pytest.mark.feature(383)
 async def test_executions_of_everybody_are_found_by_status_words_and_noun():
     async with runtime() as rt, client_of(app()) as http:
         await open_shop()
@@ -223,6 +245,7 @@ async def _ids(http: httpx.AsyncClient, query: str) -> AsyncIterator[dict[str, A
         yield one
 
 
+@pytest.mark.feature(378)
 async def test_a_timeline_is_one_entry_for_each_operation():
     async with runtime() as rt, client_of(app()) as http:
         await open_shop()

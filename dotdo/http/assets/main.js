@@ -17,7 +17,7 @@ import * as letters from "./sections/letters.js";
 import * as overview from "./sections/overview.js";
 import * as run from "./sections/run.js";
 import * as schedules from "./sections/schedules.js";
-import { APPROVALS, CLAIMED, LETTERS, PULSE, TASKS } from "./sections/watches.js";
+import { APPROVALS, CLAIMED, LETTERS, LETTERS_MAX, PULSE, TASKS } from "./sections/watches.js";
 
 const SECTIONS = [
   ["", "Overview", overview], ["executions", "Executions", executions], ["inbox", "Inbox", inbox], ["entities", "Entities", entities],
@@ -76,9 +76,9 @@ function navigation() {
 
 function badges() {
   const size = (watch, name) => live.answer(watch)?.body?.[name]?.length ?? 0;
-  const waiting = size(APPROVALS, "approvals") + size(TASKS, "tasks") + size(CLAIMED, "tasks");
   const dead = size(LETTERS, "dead_letters");
-  return { inbox: waiting ? { count: waiting, words: "waiting for a person" } : null, "dead-letters": dead ? { count: dead, words: "given up" } : null };
+  const waiting = size(APPROVALS, "approvals") + size(TASKS, "tasks") + size(CLAIMED, "tasks");
+  return { inbox: waiting ? { count: waiting, words: "waiting for a person" } : null, "dead-letters": dead ? { count: dead === LETTERS_MAX ? `${dead}+` : dead, words: "given up" } : null };
 }
 
 function connection(state) {

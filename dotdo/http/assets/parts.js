@@ -4,6 +4,8 @@ import { Problem } from "./door.js";
 import { h } from "./dom.js";
 import { ago, moment } from "./words.js";
 
+const CODE_MAX = 100_000;
+
 const MARKS = {
   completed: "✓", approved: "✓", failed: "✕", rejected: "✕", quarantined: "✕", cancelled: "⊘", expired: "⊘", waiting: "◔", retrying: "↻",
   running: "▶", paused: "❚❚", pending: "○", claimed: "◐", active: "●", hibernated: "☾", skipped: "–", current: "●", silent: "✕",
@@ -37,7 +39,10 @@ export const pairs = (entries) =>
     .map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 
 /** JSON that can be opened. */
-export const code = (value) => h("pre", { tabindex: "0" }, typeof value === "string" ? value : JSON.stringify(value, null, 2));
+export function code(value) {
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  return h("pre", { tabindex: "0" }, text.length > CODE_MAX ? `${text.slice(0, CODE_MAX)}\n… and ${text.length - CODE_MAX} characters more` : text);
+}
 export const unfold = (title, ...content) => h("details", {}, h("summary", {}, title), content);
 
 /** A button that does something to the runtime: busy while it does, and the outcome is said. It never turns into another under the pointer. */
@@ -74,23 +79,26 @@ export function toast(text, kind = "good") {
 }
 
 /**
- * Ask for a few words in a dialog. `fields` are { name, label, value, required, area, hint, options }.
+ * Ask for a few words in a dialog. `fields` are { name, label, value, required, area, hint, options }; a hint may be a function of all values.
  * Gives an object by name, or null if it was closed.
  */
 export function form(title, fields, { action = "OK", kind = "primary", text = "" } = {}) {
   return new Promise((resolve) => {
     const inputs = fields.map((field) => [field, control(field)]);
+    const values = () => Object.fromEntries(inputs.map(([field, input]) => [field.name, input.value.trim()]));
+    const hints = fields.map((field) => h("small", { class: "quiet" }));
+    const hint = () => fields.forEach((field, i) => { hints[i].textContent = typeof field.hint === "function" ? field.hint(values()) : field.hint ?? ""; });
     const dialog = h("dialog", { "aria-labelledby": "dialog-title" },
       h("form", {
-        method: "dialog",
+        method: "dialog", onchange: hint,
         onsubmit: (event) => {
           event.preventDefault();
-          resolve(Object.fromEntries(inputs.map(([field, input]) => [field.name, input.value.trim()])));
+          resolve(values());
           dialog.close();
         },
       },
       h("h2", { id: "dialog-title" }, title), text ? h("p", {}, text) : null,
-      inputs.map(([field, input]) => h("label", {}, h("span", {}, field.label), input, field.hint ? h("small", { class: "quiet" }, field.hint) : null)),
+      inputs.map(([field, input], i) => h("label", {}, h("span", {}, field.label), input, field.hint ? hints[i] : null)),
       h("div", { class: "dialog-actions" },
         h("button", { type: "button", onclick: () => dialog.close() }, "Close"), h("button", { type: "submit", class: kind }, action))));
     const before = document.activeElement;
@@ -99,6 +107,7 @@ export function form(title, fields, { action = "OK", kind = "primary", text = ""
       dialog.remove();
       before?.focus?.();
     });
+    hint();
     document.body.append(dialog);
     dialog.showModal();
     const first = inputs.find(([field, input]) => field.required && !input.value) ?? inputs[0];

@@ -25,6 +25,7 @@ from dotdo.nouns.event_log import EventLog
 router = APIRouter(prefix="/dashboard", tags=["dashboard"])
 
 OF_ONE_NAME_MAX = 50
+DATA_BYTES_MAX = 8 * 1024
 
 
 @router.get("/events")
@@ -58,5 +59,7 @@ async def _latest(name: str) -> list[tuple[int, Event]] | None:
 
 
 def as_data(event: Event) -> dict[str, Any]:
-    """An event as the page shows it."""
-    return {"id": event.id, "name": event.name, "at": event.at, "source": event.source, "data": event.data}
+    """An event as the page shows it; of data that is large only the beginning, as text."""
+    data = answers.encode(event.data)
+    shown = event.data if len(data) <= DATA_BYTES_MAX else f"{data[:DATA_BYTES_MAX].decode(errors='replace')}… ({len(data)} bytes)"
+    return {"id": event.id, "name": event.name, "at": event.at, "source": event.source, "data": shown}

@@ -118,6 +118,11 @@ class LiveAnswer:
         except Exception as error:  # it is the answer
             problem = problems.response(error)
             status, body = problem.status_code, bytes(problem.body)
+        if len(body) > self._door.limits.live_bytes_max:
+            problem = problems.response(
+                Problem(413, "too_large_to_watch", "this answer is too large to be sent at every change: ask for less")
+            )
+            status, body = problem.status_code, bytes(problem.body)
         return b'{"watch":%s,"status":%d,"body":%s}' % (to_json(self.watch), status, body or b"null")
 
 

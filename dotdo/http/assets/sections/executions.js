@@ -66,11 +66,22 @@ function starter() {
     if (!methods.length) throw new Error("There is no public noun with a method.");
     const answer = await form("Start an execution", [
       { name: "method", label: "Method", options: methods.sort(), value: methods[0] }, { name: "id", label: "Entity", required: true, hint: "Which one: its id." },
-      { name: "body", label: "Arguments", area: true, hint: "JSON: an object by name, an array by position, or one value. Empty for none." },
+      { name: "body", label: "Arguments", area: true, hint: ({ method }) => argumentsOf(described, method) },
     ], { action: "Start" });
     if (answer) await begin(answer);
   });
 }
+
+function argumentsOf(described, method) {
+  const operation = described.paths[`/${method.replace(".", "/{id}/")}`].post;
+  const schema = operation.requestBody?.content["application/json"].schema;
+  if (!schema) return "It takes none.";
+  const required = schema.required ?? [];
+  const names = Object.entries(schema.properties ?? {}).map(([name, one]) => `${name}${required.includes(name) ? "" : "?"}${typeOf(one)}`);
+  return `JSON, an object by name, an array by position or one value: ${names.join(", ")}`;
+}
+
+const typeOf = (schema) => (schema.properties ? `: {${Object.keys(schema.properties).join(", ")}}` : schema.type ? `: ${schema.type}` : schema.$ref ? `: ${schema.$ref.split("/").pop()}` : "");
 
 async function begin({ method, id, body }) {
   await attempt(async () => {

@@ -6,7 +6,7 @@ import { act, code, confirm, empty, heading, pairs, unfold, when } from "../part
 import { may } from "../session.js";
 import { json } from "../words.js";
 import { shortId } from "./executions.js";
-import { known, LETTERS, missing } from "./watches.js";
+import { known, LETTERS, LETTERS_MAX, missing } from "./watches.js";
 
 export const title = () => "Dead letters";
 export const watches = () => [];
@@ -16,6 +16,7 @@ export function view() {
   return [
     heading("Dead letters", "Events whose handler kept failing. Replayed, one joins the end of the line it came from.",
       found?.length > 1 && may("operator") ? act("Replay all", () => post("/dead-letters/replay"), { said: ({ replayed }) => `${replayed} on their way again.`, kind: "primary" }) : null),
+    found?.length === LETTERS_MAX ? h("p", { class: "quiet", role: "status" }, `The latest ${LETTERS_MAX}.`) : null,
     !found ? missing(LETTERS) : found.length ? h("ul", { class: "cards" }, found.map(letter)) : empty("There are no dead letters.", "That is how it should be."),
   ];
 }

@@ -28,7 +28,7 @@ export function view({ id }) {
   const line = known(timeline(id));
   return [
     heading(shortId(id), null, actions(info)), summary(info, line), progress(info), picture(id),
-    card("Timeline", line ? entries(line, info) : missing(timeline(id))), outcome(info, line), raw(id),
+    card("Timeline", line ? entries(line, info) : missing(timeline(id))), outcome(info), raw(info),
   ];
 }
 
@@ -112,8 +112,7 @@ function entry(one, from, to, index) {
 
 // -- what came of it -----------------------------------------------------------------------------------------------------
 
-function outcome(info, line) {
-  if (info.status === "failed") return null;
+function outcome(info) {
   if (info.status !== "completed") return null;
   const kept = `${info.id} ${info.ended_at}`;
   if (!results.has(kept)) {
@@ -124,15 +123,19 @@ function outcome(info, line) {
   return card("Result", !found ? h("p", { class: "loading" }, "Loading…") : found.error ? h("p", { class: "error" }, found.error.message) : code(found.value));
 }
 
-function raw(id) {
+function raw(info) {
+  const { id } = info;
   const found = histories.get(id);
-  return h("details", {
-    class: "card raw",
-    ontoggle: (event) => {
-      if (!event.target.open) return;
-      get(`${about(id)}/history`).then(({ history }) => histories.set(id, history)).then(redraw, redraw);
-    },
-  }, h("summary", {}, "Inputs, outputs and errors in full"), found ? found.map((row) => unfold(rowTitle(row), code(row))) : h("p", { class: "loading" }, "Loading…"));
+  const mark = `${info.status} ${info.steps.length} ${info.attempt}`;
+  const read = () => {
+    if (histories.get(id)?.mark === mark) return;
+    histories.set(id, { ...histories.get(id), mark });
+    get(`${about(id)}/history`).then(({ history }) => histories.set(id, { mark, history })).then(redraw, redraw);
+  };
+  if (found) read(); // it was opened before: it goes on with what happens
+  return h("details", { class: "card raw", ontoggle: (event) => event.target.open && read() },
+    h("summary", {}, "Inputs, outputs and errors in full"),
+    found?.history ? found.history.map((row) => unfold(rowTitle(row), code(row))) : h("p", { class: "loading" }, "Loading…"));
 }
 
 const rowTitle = (row) => `${row.type} ${row.id ?? row.method ?? ""} ${row.error ? `· ${row.error}` : ""}`;

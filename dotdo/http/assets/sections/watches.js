@@ -4,10 +4,11 @@ import { answer } from "../live.js";
 import { h } from "../dom.js";
 
 export const PULSE = "/dashboard/pulse";
-export const APPROVALS = "/approvals?status=pending&limit=200";
-export const TASKS = "/tasks?status=pending&limit=200";
-export const CLAIMED = "/tasks?status=claimed&limit=200";
-export const LETTERS = "/dead-letters?limit=200";
+export const APPROVALS = "/approvals?status=pending&limit=100";
+export const TASKS = "/tasks?status=pending&limit=100";
+export const CLAIMED = "/tasks?status=claimed&limit=100";
+export const LETTERS_MAX = 50;
+export const LETTERS = `/dead-letters?limit=${LETTERS_MAX}`;
 
 /** The body of an answer; null while there is none, or if it is a problem. */
 export function known(watch) {
