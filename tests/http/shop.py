@@ -36,6 +36,9 @@ class DashShelf(DO):
             raise ValueError(f"the belt is stuck {HOSTILE}")
         return "moved"
 
+    async def listen(self) -> Any:
+        return await self.wait_for("hello")
+
     async def rest(self) -> str:
         await self.wait_for("DashLamp.arrived", match={"shelf": self.id}, timeout="2h")
         return "woken"

@@ -230,7 +230,7 @@ async def test_graphs_have_nodes_edges_and_where_a_run_stands():
         assert edges == {"validate>reserve", "validate>score", "reserve>cool", "score>cool", "cool>thank"}
         assert set((await graph("definition=dash-order&of=DashFulfilment/main"))[0].values()) == {None}
         nodes, edges = await graph("machine=dash-lamp&instance=l1")
-        assert nodes == {"off": "completed", "on": "current", "broken": None}
+        assert nodes == {"off": "visited", "on": "current", "broken": None}
         assert edges == {"off>on", "on>off", "on>broken"}
         [request] = [one["id"] async for one in _ids(http, "noun=ServiceRequest&search=run")]
         assert await graph(f"execution={request}") == ({"check": "completed", "sign": "running"}, {"check>sign"})

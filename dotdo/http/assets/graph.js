@@ -202,7 +202,7 @@ function routed({ points, edge }, at, back, fan) {
   // where it goes apart from the others: at its far end, unless others come together there
   const atEnd = isBack ? false : !(fan.into.get(edge.target) > 1 && fan.from.get(edge.source) === 1);
   const [first, last] = atEnd ? [moved.at(-2), moved.at(-1)] : [moved[0], moved[1]];
-  const [across, down] = isBack ? [0.2, 0.24] : atEnd ? [0.86, 0.62] : [0.14, 0.36];
+  const [across, down] = isBack ? [0.86, 0.74] : atEnd ? [0.86, 0.62] : [0.14, 0.36];
   const mid = [first[0] + (last[0] - first[0]) * across + (isBack ? 6 : 0), first[1] + (last[1] - first[1]) * down + 4];
   return { path, kind: edge.kind, label: edge.label, at: mid, anchor: isBack ? "start" : "middle" };
 }

@@ -8,7 +8,7 @@ const CODE_MAX = 100_000;
 
 const MARKS = {
   completed: "✓", approved: "✓", failed: "✕", rejected: "✕", quarantined: "✕", cancelled: "⊘", expired: "⊘", waiting: "◔", retrying: "↻",
-  running: "▶", paused: "❚❚", pending: "○", claimed: "◐", active: "●", hibernated: "☾", skipped: "–", current: "●", silent: "✕",
+  running: "▶", paused: "❚❚", pending: "○", claimed: "◐", active: "●", hibernated: "☾", skipped: "–", current: "●", silent: "✕", visited: "✓",
 };
 
 /** A status, by colour, sign and word. */

@@ -6,8 +6,8 @@
     GET /dashboard/graph?machine=shop-order[&instance=o1]
     GET /dashboard/graph?execution=OrderWorkflow/main!r1      the graph of what this execution runs, if it has one
 
-A node has a status once something became of it: pending, running, waiting, completed, failed, skipped; or `current`, the
-state that an instance of a machine is in.
+A node has a status once something became of it: pending, running, waiting, completed, failed, skipped; or, of a
+machine's instance, `current` for the state it is in and `visited` for those it was in.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ async def _of_machine(name: str, instance_id: str | None) -> Graph:
     graph = Graph("machine", f"{name} {instance_id}" if instance_id else name, history=history, context=context)
     arrows = pictures.edges(definition)
     for state in dict.fromkeys([*definition.states, *(arrow.target for arrow in arrows)]):
-        status = "current" if state == current else "completed" if state in visited else None
+        status = "current" if state == current else "visited" if state in visited else None
         about = definition.states.get(state)
         words = "initial" if state == definition.initial else "final" if about is not None and about.is_terminal else ""
         graph.nodes.append(Node(state, state, words, status, is_end=about is not None and about.is_terminal))

@@ -47,10 +47,10 @@ export function executionTable(executions, { isShort = false } = {}) {
   const columns = [
     ["Execution", (one) => h("a", { href: link(one.id), class: "id" }, h("bdi", {}, shortId(one.id)))], ["Method", (one) => h("code", {}, one.method), "figure"],
     ["Status", (one) => pill(one.status)],
-    ["", (one) => h("span", { class: one.error ? "error" : "quiet" }, one.error ? errorText(one.error) : waiting(one)), "wide"],
+    ["Details", (one) => h("span", { class: one.error ? "error" : "quiet" }, one.error ? errorText(one.error) : waiting(one)), "wide"],
     ["Started", (one) => when(one.started_at), "figure"],
   ];
-  return table("Executions", isShort ? columns.filter(([title]) => title !== "" && title !== "Method") : columns, executions, (one) => one.id);
+  return table("Executions", isShort ? columns.filter(([title]) => title !== "Details" && title !== "Method") : columns, executions, (one) => one.id);
 }
 
 const OWN = { DotdoFunction: "function", DotdoMachine: "machine", DotdoApproval: "approval", DotdoTask: "task", ServiceRequest: "request" };

@@ -1,9 +1,9 @@
 // One execution: where it stands, what it did and when, what it was given and what came of it.
 
 import { h } from "../dom.js";
-import { get, path, post } from "../door.js";
+import { get, path, post, query } from "../door.js";
 import { graph } from "../graph.js";
-import { act, card, code, confirm, empty, heading, pairs, pill, table, unfold, when } from "../parts.js";
+import { act, card, code, confirm, empty, form, heading, pairs, pill, table, unfold, when } from "../parts.js";
 import { may } from "../session.js";
 import { brief, errorText, moment, took, waiting, waitName } from "../words.js";
 import { link, shortId } from "./executions.js";
@@ -57,11 +57,13 @@ function progress(info) {
 }
 
 function actions(info) {
-  if (!may("operator")) return [];
   const at = about(info.id);
-  const verb = (name, title, said, kind) => act(title, () => post(`${at}/${name}`), { said: ({ done }) => (done ? said : "It had no effect: it is too late for that."), kind });
   const isOver = ENDED.includes(info.status);
+  const signal = !isOver && may("caller") ? act("Signal…", () => send(at), { said: "It is delivered." }) : null;
+  if (!may("operator")) return [signal];
+  const verb = (name, title, said, kind) => act(title, () => post(`${at}/${name}`), { said: ({ done }) => (done ? said : "It had no effect: it is too late for that."), kind });
   return [
+    signal,
     info.status === "failed" ? verb("retry", "Retry", "It goes on from the failed step.", "primary") : null,
     info.status === "paused" ? verb("resume", "Resume", "It goes on.", "primary") : null,
     !isOver && info.status !== "paused" ? verb("pause", "Pause", "It is paused: nothing new starts in it.") : null,
@@ -73,6 +75,13 @@ function actions(info) {
     !isOver ? act("Cancel", async () => ((await confirm("Cancel this execution?", "Its undos run; it cannot be taken back.", "Cancel it"))
       ? post(`${at}/cancel`) : undefined), { said: "It is cancelled.", kind: "danger" }) : null,
   ];
+}
+
+async function send(at) {
+  const answer = await form("Send a signal", [
+    { name: "name", label: "Name", required: true, hint: "What its wait_for(name) waits for." }, { name: "body", label: "Data", area: true, hint: "JSON; empty for none." },
+  ], { action: "Send" });
+  return answer ? post(`${at}/signal${query({ name: answer.name })}`, answer.body ? JSON.parse(answer.body) : undefined) : undefined;
 }
 
 function picture(id) {

@@ -25,7 +25,7 @@ export function scheduleTable(schedules, of = null) {
     ["Status", (one) => pill(one.is_paused ? "paused" : one.status ?? "pending")],
     ["Next", (one) => (one.next_times.length ? h("span", {}, when(one.next_times[0]), later(one.next_times.slice(1))) : h("span", { class: "quiet" }, "–"))],
     ["Runs", (one) => `${one.runs}${one.skipped ? `, ${one.skipped} skipped` : ""}`, "figure"], ["Last", (one) => when(one.last)],
-    ["", (one) => [one.error ? h("span", { class: "error" }, one.error) : null, may("operator") ? buttons(one, of) : null], "wide"],
+    ["Actions", (one) => [one.error ? h("span", { class: "error" }, one.error) : null, may("operator") ? buttons(one, of) : null], "wide"],
   ], schedules, (one) => `${one.entity} ${one.name}`);
 }
 
