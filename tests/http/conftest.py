@@ -1,13 +1,16 @@
-"""What tests of the doors share that takes a while to make: an npm folder with the official Cap'n Web client."""
+"""What tests of the doors share: an npm folder with the official Cap'n Web client, and a shop that is closed after each test."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.http.shop import close_shop
 
 SCRIPTS = Path(__file__).parent / "node"
 
@@ -27,3 +30,10 @@ def node_scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if done.returncode:
         pytest.skip(f"npm cannot install capnweb here: {done.stderr.strip()[:200]}")
     return folder
+
+
+@pytest.fixture
+def shop() -> Iterator[None]:
+    """What `open_shop` declares is gone after the test."""
+    yield
+    close_shop()

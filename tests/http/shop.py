@@ -6,6 +6,7 @@ from typing import Any
 
 import dotdo
 from dotdo import DO, Permanent, RetryPolicy, Service, StateMachine, Workflow, approvals, every, on, send, sleep, step, tasks, workflow
+from dotdo.schedules import registry as schedules
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 broken = {"belt": True, "street": True}
@@ -75,7 +76,6 @@ async def deliver(data: Any) -> None:
     delivered.append(data)
 
 
-@every(45).minutes
 async def dash_sweep() -> None: ...
 
 
@@ -92,6 +92,7 @@ async def check(inputs: Any) -> dict[str, bool]:
 async def open_shop() -> None:
     """Something of every kind."""
     broken.update(belt=True, street=True)
+    every(45).minutes(dash_sweep)
     for number in range(3):
         await DashShelf(f"s{number}").receive(5)
     await dotdo.start(DashShelf("s1").pick)
@@ -108,3 +109,8 @@ async def open_shop() -> None:
     ])  # fmt: skip
     service.step("check")(check)
     await service.request({"order": "o1"}, customer_id="c1")
+
+
+def close_shop() -> None:
+    """No other test's runtime is to have the schedule."""
+    schedules.forget(f"{__name__}:dash_sweep")

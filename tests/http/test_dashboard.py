@@ -20,6 +20,8 @@ from tests.doors import serving
 from tests.http import shop
 from tests.http.shop import HOSTILE, DashShelf, lamp, open_shop
 
+pytestmark = pytest.mark.usefixtures("shop")
+
 EXPENSE = {"description": "flight", "amount": 300, "submitter": "sam", "manager": "mia", "vp": "vera"}
 SECTIONS = {
     "": ["Active entities", "Latency", "Hosts", "DashShelf/s1"],

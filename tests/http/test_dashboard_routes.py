@@ -23,6 +23,8 @@ from dotdo.testing import runtime
 from tests.doors import client_of, serving
 from tests.http.shop import DashShelf, open_shop
 
+pytestmark = pytest.mark.usefixtures("shop")
+
 TOKENS = {"viewer-token-000001": "viewer", "caller-token-000001": "caller", "operator-token-0001": "operator"}
 FAST = Limits(stream_poll_s=0.02, stream_poll_max_s=0.1, pulse_s=0.05)
 

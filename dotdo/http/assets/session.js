@@ -4,7 +4,7 @@ import { get, keepToken } from "./door.js";
 import { h } from "./dom.js";
 
 const ROLES = ["viewer", "caller", "operator"];
-let current = { role: "viewer", has_tokens: false, version: "" };
+let current = { role: "viewer", has_tokens: false };
 
 export const session = () => current;
 export const may = (role) => ROLES.indexOf(current.role) >= ROLES.indexOf(role);

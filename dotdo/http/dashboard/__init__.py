@@ -1,6 +1,7 @@
 """What the dashboard shows that no other route tells. The page itself is `assets/`; the rest of it uses the routes everybody has.
 
 live     one stream for a page: the answers it watches, sent whenever they change
+session  who asks
 pulse    figures of this moment: hosts, calls, steps, latency
 listing  which entities there are, asked again and again; entities   the same as routes
 survey   executions of all entities, newest first, without waking those that sleep again and again

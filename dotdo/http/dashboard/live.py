@@ -20,7 +20,7 @@ from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message
 
-from dotdo.http import answers, problems
+from dotdo.http import problems
 from dotdo.http.door import Door, door_of
 from dotdo.http.problems import Problem
 
@@ -202,13 +202,3 @@ async def _first(door: Door, events: list[asyncio.Event]) -> bool:
         for task in tasks:
             task.cancel()
     return bool(done)
-
-
-@router.get("/session")
-async def session(request: Request) -> Response:
-    """Who asks: the role, and what the page has to know of the door."""
-    from dotdo import __version__
-    from dotdo.http.roles import ROLES
-
-    door = door_of(request)
-    return answers.response({"role": ROLES[request.scope["state"]["rank"]], "has_tokens": bool(door.tokens), "version": __version__})

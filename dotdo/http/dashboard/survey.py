@@ -21,6 +21,7 @@ from dotdo.http.door import bounded, door_of
 from dotdo.http.executions import Status
 from dotdo.http.nouns import within
 from dotdo.names import RUN_NOUN, split_key
+from dotdo.nouns.functions import Function
 from dotdo.rpc.stub import make_stub
 from dotdo.workflows.machines.known import NOUN as MACHINE_NOUN
 from dotdo.workflows.services.request_entity import NOUN as REQUEST_NOUN
@@ -36,7 +37,7 @@ OF_ONE_ENTITY_MAX = 50
 KEPT_S = 15.0
 """After so long without anybody looking, what entities said is forgotten: it may be old."""
 
-RUNS = frozenset({RUN_NOUN, REQUEST_NOUN, MACHINE_NOUN, "DotdoFunction"})
+RUNS = frozenset({RUN_NOUN, REQUEST_NOUN, MACHINE_NOUN, Function._do_spec_.noun})
 """Nouns of the runtime whose executions are the user's: workflows, service requests, machines, functions that handle events."""
 
 _UNFINISHED = frozenset({"pending", "running"})
