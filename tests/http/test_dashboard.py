@@ -270,8 +270,29 @@ NAMELESS = """() => {
 }"""
 
 
+FAINT = """() => {
+  const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (one) => {
+    const colour = parse(getComputedStyle(one).backgroundColor);
+    return colour.length < 4 || colour[3] === 1 ? colour : colour[3] > 0 || !one.parentElement ? null : behind(one.parentElement);
+  };
+  const faint = [];
+  for (const one of document.querySelectorAll("body *")) {
+    if (one.closest("svg, .unseen, .skip, :disabled") || !one.checkVisibility()) continue;
+    if (![...one.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim())) continue;
+    const background = behind(one);
+    if (!background) continue;
+    const [high, low] = [light(parse(getComputedStyle(one).color)), light(background)].sort((a, b) => b - a);
+    if ((high + 0.05) / (low + 0.05) < 4.5) faint.push(one.textContent.slice(0, 40));
+  }
+  return faint;
+}"""
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(PHONE, "dark"), (1280, "light")])
-async def test_every_section_has_names_for_a_screen_reader_and_fits_its_width(width: int, scheme: str):
+async def test_every_section_has_names_for_a_screen_reader_enough_contrast_and_fits_its_width(width: int, scheme: str):
     async with open_at(width=width, scheme=scheme) as (page, _):
         background = await page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (background == "rgb(15, 17, 22)") == (scheme == "dark")
@@ -279,6 +300,7 @@ async def test_every_section_has_names_for_a_screen_reader_and_fits_its_width(wi
             await to(page, path)
             await sees(page, texts[-1])
             assert await page.evaluate(NAMELESS) == [], path
+            assert await page.evaluate(FAINT) == [], path  # WCAG's 4.5 to 1
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
             if width == PHONE and path in ("", "executions", "inbox", "run/DashFulfilment%2Fmain!r1"):
                 await keep(page, f"phone-dark-{path.partition('/')[0] or 'overview'}")
