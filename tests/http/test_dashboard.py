@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import dotdo
-from dotdo import approvals, tasks
+from dotdo import application, approvals, tasks
 from dotdo.http import Limits, Server, app
 from dotdo.testing import runtime
 from examples.expense_approval import ExpenseReport
@@ -205,6 +205,14 @@ async def test_the_buttons_for_people_letters_schedules_and_entities_do_what_the
         await row.locator(".pill.paused").wait_for()
         await row.get_by_role("button", name="Resume").click()
         await row.locator(".pill.pending").wait_for()
+
+        application.current().host.quarantine["DashShelf/bad"] = "it was running when its host died, 3 times"
+        await to(page, "entities?status=quarantined")
+        await page.get_by_role("link", name="DashShelf/bad").click()
+        await sees(page, "it was running when its host died")
+        await button(page, "Release").click()
+        await says(page, "It may run again.")
+        await page.locator(".pill.quarantined").wait_for(state="detached")
 
         await to(page, "entity/DashShelf%2Fs0")
         await button(page, "Hibernate").click()

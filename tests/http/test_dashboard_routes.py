@@ -17,10 +17,12 @@ import pytest
 
 import dotdo
 from dotdo import approvals, send
+from dotdo.hosting import control
 from dotdo.http import Limits, app
 from dotdo.http.pages import ASSETS
 from dotdo.testing import runtime
 from tests.doors import client_of, serving
+from tests.http import shop
 from tests.http.shop import DashShelf, open_shop
 
 pytestmark = pytest.mark.usefixtures("shop")
@@ -73,6 +75,37 @@ async def test_a_stream_sends_each_answer_at_once_and_again_only_when_it_is_anot
         assert second["hosts"][0]["active"] > 0
         await approvals.approve(asked.id, by="mia")
         assert (await stream.next(pending))["body"] == {"approvals": []}
+
+
+async def test_figures_count_calls_and_steps_and_tell_how_long_requests_take():
+    async with runtime() as rt, client_of(app()) as http:
+        await open_shop()
+        await rt.settle()
+        before = (await http.get("/dashboard/pulse")).json()["hosts"][0]
+        shop.broken["belt"] = False
+        await DashShelf("figures").pick()  # two steps
+        answer = (await http.get("/dashboard/pulse")).json()
+        after = answer["hosts"][0]
+        assert (after["steps"] - before["steps"], after["calls"] - before["calls"]) == (2, 1)
+        assert after["active"] == before["active"] + 1
+        assert 0 < answer["latency_ms"]["p50"] <= answer["latency_ms"]["p95"]
+        assert answer["requests"] == 1  # before this one
+
+
+async def test_a_host_that_does_not_answer_is_shown_as_silent(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dotdo.http.dashboard.pulse.HOST_PATIENCE_S", 0.05)
+    hang = asyncio.Event()
+    async with runtime(), client_of(app()) as http:
+        await DashShelf("a").receive(1)
+        monkeypatch.setitem(control._VERBS, "status", lambda host: hang.wait())
+        answer = (await http.get("/dashboard/pulse")).json()
+        assert [one.get("is_silent") for one in answer["hosts"]] == [True]
+        hang.set()
+
+
+async def test_no_more_streams_are_opened_than_the_door_holds():
+    async with runtime(), client_of(app(limits=Limits(streams_max=0))) as http:
+        assert (await http.get("/dashboard/live?watch=/tasks")).json()["code"] == "too_many_streams"
 
 
 async def test_streams_of_the_same_share_one_watcher_which_ends_with_the_last_of_them():
