@@ -34,13 +34,13 @@ _TYPES = {
 }  # fmt: skip
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def index() -> Response:
     """The first page."""
     return _file("index.html")
 
 
-@router.get("/assets/{name:path}")
+@router.api_route("/assets/{name:path}", methods=["GET", "HEAD"])
 async def asset(name: str) -> Response:
     """A file of the package."""
     return _file(name)

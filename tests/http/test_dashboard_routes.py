@@ -352,6 +352,7 @@ async def test_roles_hold_for_what_the_dashboard_asks():
 async def test_the_page_comes_with_a_strict_policy_and_has_nothing_from_elsewhere_or_inline():
     async with runtime(), client_of(app()) as http:
         page = await http.get("/")
+        assert (await http.head("/")).status_code == 200
         policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'none'"
         assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
