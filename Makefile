@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ORDERS ?=
 
-.PHONY: setup demo test test-full check bench features clean
+.PHONY: setup demo node browser test test-full check bench features clean
 
 setup: $(STAMP)
 
@@ -23,10 +23,16 @@ demo: $(STAMP)
 node:
 	@command -v npm >/dev/null || apt-get install -y nodejs npm
 
+# Chromium shows the dashboard to its tests; without it those tests are skipped, and say so
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt-get install -y --no-install-recommends chromium \
+	  || { apt-get update && apt-get install -y --no-install-recommends chromium; } \
+	  || echo "no Chromium: as root, apt-get install chromium; the tests of the dashboard's pages are skipped"
+
 # What needs Ray goes first and by itself: its hosts import every module of tests that is loaded, and need only these.
 RAY_TESTS = $(shell grep -rlE "ray_data|mark\.ray" tests --include='test_*.py')
 
-test: $(STAMP)
+test: $(STAMP) browser
 	$(BIN)/python -m pytest -q -m ray $(FLAGS) $(RAY_TESTS)
 	$(BIN)/python -m pytest -q -m "not ray" -n 2 --dist loadfile $(FLAGS)
 

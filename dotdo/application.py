@@ -367,6 +367,16 @@ async def entities(noun: str | None = None, *, limit: int = 100) -> list[dict[st
     return sorted(found, key=lambda entry: str(entry["key"]))[:limit]
 
 
+async def awake(noun: str | None = None, *, limit: int = 100, sizes: bool = False) -> list[dict[str, Any]]:
+    """Entities that are in memory: what `entities` says of them, in no order, without what costs a look at the disk.
+
+    `activation` and `commits` are others once an entity may have something new to say; they are missing for dedicated hosts.
+    """
+    runtime = current()
+    pages = await asyncio.gather(*(_ask(runtime, host, "awake", noun, limit, sizes) for host in runtime.router.host_names()))
+    return [entry for page in pages for entry in page][:limit]
+
+
 async def executions(*, noun: str | None = None, status: str | None = None, limit: int = 100) -> AsyncIterator[Any]:
     """Executions of a noun's entities (of all nouns by default), as snapshots."""
     from dotdo.durable.handle import ExecutionInfo, control_call
@@ -401,10 +411,19 @@ async def release(stub: Any) -> bool:
     return await _control_of(stub, "release")  # type: ignore[no-any-return]
 
 
-async def hosts() -> list[dict[str, Any]]:
-    """The hosts that own shards: name, process id, number of active entities, shards, and by key their dedicated hosts."""
+async def hosts(timeout: durations.Duration | None = None) -> list[dict[str, Any]]:
+    """The hosts that own shards: name, process id, number of active entities, shards, and by key their dedicated hosts.
+
+    One that does not answer within `timeout` is `{"host": name, "is_silent": True}`; without it, everybody is waited for.
+    """
     runtime = current()
-    return [await _ask(runtime, host, "status") for host in runtime.router.host_names()]
+    names = runtime.router.host_names()
+    limit_s = None if timeout is None else durations.seconds(timeout)
+    found = await asyncio.gather(*(asyncio.wait_for(_ask(runtime, host, "status"), limit_s) for host in names), return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException) and (timeout is None or not isinstance(one, TimeoutError | DotdoError)):
+            raise one
+    return [{"host": name, "is_silent": True} if isinstance(one, BaseException) else one for name, one in zip(names, found, strict=True)]
 
 
 async def backup(file: str | os.PathLike[str], progress: backups.Progress = backups.unheard) -> backups.Report:

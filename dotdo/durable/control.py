@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dotdo import codec
-from dotdo.durable import checking, ports, projection, repeats
+from dotdo.durable import checking, ports, projection, reading, repeats
 from dotdo.durable.calls import CallOperation
 from dotdo.durable.event_waits import take_offer
 from dotdo.durable.step import PROGRESS
@@ -435,5 +435,5 @@ _VERBS: dict[str, Callable[..., None]] = {
     "close": _close, "info": _info, "history": _history, "list": _list, "result": _result, "cancel": _cancel, "pause": _pause,
     "resume": _resume, "event": _event, "offer": take_offer, "retry": _retry, "replay": _replay, "recipe": _recipe,
     "records": _records, "check": checking.check,
-    "signal": _signal, "reply": _reply,
+    "signal": _signal, "reply": _reply, reading.NAME: reading.answer,
 }  # fmt: skip

@@ -296,7 +296,10 @@ class Run:
             journal.set_status(file, self.id, "running")
         seq = self._next_seq
         self._next_seq = seq + 1
-        now = self.activation.host.clock.now()
+        host = self.activation.host
+        if kind is Kind.STEP:
+            host.steps_recorded += 1
+        now = host.clock.now()
         turns = self._take_turns() if self._pending else None
         journal.append(file, self.id, Row(seq, kind, key, name, attempt, ok, value, until, now, started, turns, body))
 

@@ -142,6 +142,7 @@ class Activation:
     def deliver(self, call: IncomingCall) -> None:
         """A call for this entity: started now if the input gate is open, in its turn otherwise."""
         self.used_at = self.host.clock.now()
+        self.host.calls_taken += 1
         if self.state is State.ACTIVE and self.hold is None and not self.committing and not self.queue:
             self.ledger.accept(call)
             return

@@ -43,6 +43,8 @@ class EntityHost(Protocol):
     sync_pool: SyncPool
     env: Any
     turns_run: int
+    calls_taken: int
+    steps_recorded: int
     slot: TurnSlot | None
 
     def run_in_worker(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:

@@ -44,7 +44,7 @@ async def status(host: Host) -> dict[str, Any]:
     found: dict[str, Any] = {
         "host": host.host_id, "pid": os.getpid(), "thread": threading.get_ident(), "active": len(host.activations),
         "shards": host.shards.numbers if host.shards is not None else [], "turns": host.turns_run,
-        "quarantined": sorted(host.quarantine),
+        "calls": host.calls_taken, "steps": host.steps_recorded, "quarantined": sorted(host.quarantine),
     }  # fmt: skip
     if host.dedicated is not None:
         found["dedicated"] = host.dedicated.names()
@@ -70,6 +70,19 @@ async def entities(host: Host, noun: str | None, limit: int) -> list[dict[str, A
     return [found[key] for key in sorted(found)[:limit]]
 
 
+async def awake(host: Host, noun: str | None, limit: int, sizes: bool) -> list[dict[str, Any]]:  # sent by position
+    """Entities in memory, without looking at the disk: which activation it is and how often that has committed tell of changes."""
+    found = [
+        {"key": activation.key, "status": "active", "size": activation.file.size_bytes() if sizes else None,
+         "commits": activation.file.committed, "activation": id(activation)}
+        for (its_noun, _), activation in host.activations.items() if noun is None or its_noun == noun
+    ]  # fmt: skip
+    for key in host.dedicated.names() if host.dedicated is not None else ():
+        if noun is None or split_key(key)[0] == noun:
+            found.append({"key": key, "status": "active", "size": _file(host, key).size_bytes() if sizes else None})
+    return found[:limit]
+
+
 def _file(host: Host, key: str) -> EntityFile:
     folder, _ = host.territory.place(key)
     return EntityFile(paths.entity_path(folder, *split_key(key)), disk=host.disk)
@@ -82,6 +95,9 @@ async def about(host: Host, key: str) -> dict[str, Any]:
         found |= {"status": "quarantined", "reason": host.quarantine[key]}
     elif split_key(key) in host.activations or (host.dedicated is not None and host.dedicated.is_awake(key)):
         found["status"] = "active"
+        activation = host.activations.get(split_key(key))
+        if activation is not None:
+            found |= {"commits": activation.file.committed, "activation": id(activation)}
     elif not found["size"]:
         found["status"] = "new"
     return found
@@ -198,7 +214,7 @@ async def leave(host: Host) -> None:
 
 
 _VERBS: dict[str, Callable[..., Any]] = {
-    "status": status, "entities": entities, "about": about, "hibernate": hibernate, "delete": delete, "release": release, "reload": reload,
+    "status": status, "entities": entities, "awake": awake, "about": about, "hibernate": hibernate, "delete": delete, "release": release, "reload": reload,
     "sleeper": sleeper, "tend": tend, "idle_since": idle_since, "make_room": make_room, "leave": leave, "delete_left": delete_left,
     "backup_begin": backup_begin, "backup_keys": backup_keys, "backup_copy": backup_copy, "backup_read": backup_read,
     "backup_drop": backup_drop,

@@ -100,6 +100,8 @@ class Host:
         self._deaths: dict[str, int] = {}
         self.sessions: set[Any] = set()
         self.turns_run = 0
+        self.calls_taken = 0
+        self.steps_recorded = 0
         self._nested = 0
         self.started_at = clock.now()
         self._born = int(self.started_at * 1000)

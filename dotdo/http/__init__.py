@@ -6,6 +6,7 @@ application   the app and its server           guard, roles      what every requ
 nouns         /{Noun}/{id}/{member}            arguments, answers, problems   JSON in, JSON out, errors out
 executions, streams, workflows, events, people, operations, webhooks, metrics, pages     the other routes
 capnweb       /rpc, where browsers hold entities as objects
+dashboard     what the page at / asks besides; the page itself is assets/
 """
 
 from dotdo.http.application import Server, app, own_routes, serve

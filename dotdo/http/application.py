@@ -23,6 +23,7 @@ from dotdo import application, config
 from dotdo.errors import DefinitionError
 from dotdo.http import events, executions, metrics, nouns, openapi, operations, pages, people, problems, webhooks, workflows
 from dotdo.http.capnweb import routes as capnweb
+from dotdo.http.dashboard import entities, feed, graphs, live, pulse, session, sql, survey
 from dotdo.http.door import Door
 from dotdo.http.guard import Guard
 from dotdo.http.limits import Limits
@@ -33,7 +34,7 @@ own_routes = APIRouter()
 """What users declare with `@dotdo.http.get` and its like."""
 
 _ROUTERS = (
-    operations.router, metrics.router, executions.router, events.router, people.approvals_router, people.tasks_router,
+    live.router, session.router, pulse.router, entities.router, survey.router, feed.router, graphs.router, sql.router, operations.router, metrics.router, executions.router, events.router, people.approvals_router, people.tasks_router,
     workflows.router, capnweb.router, pages.router,
 )  # fmt: skip
 

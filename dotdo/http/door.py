@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from dotdo import config
+from dotdo.http.dashboard.listing import Listing
 from dotdo.http.limits import Limits
 from dotdo.http.metrics import Metrics
 from dotdo.http.roles import Tokens
@@ -24,6 +26,11 @@ class Door:
         self.metrics = Metrics()
         self.webhook_paths: set[str] = set()
         self.watchers: dict[str, Any] = {}
+        self.live: dict[tuple[str, int], Any] = {}
+        self.surveys: dict[str, Any] = {}
+        self.listing = Listing()
+        self.behind_guard: ASGIApp | None = None
+        """The app without its guard: where the door asks itself."""
         self.is_draining = False
         self.stream_count = 0
         self.connection_count = 0
@@ -33,6 +40,12 @@ class Door:
     def secret(self, name: str) -> str | None:
         """A secret: of those the app was given, else of the environment."""
         return self._secrets.get(name) or config.secret_from_environment(name)
+
+    def acted(self) -> None:
+        """A request may have changed something: what is watched is looked at now."""
+        self.listing.forget()
+        for watched in self.live.values():
+            watched.hurry()
 
     def drain(self) -> None:
         """Take nothing new that lasts: readiness says no, streams and connections end."""

@@ -43,6 +43,12 @@ async def history(request: Request, execution_id: str) -> Response:
     return answers.response({"history": await within(request, _known(Execution(execution_id).history()))})
 
 
+@router.get("/executions/{execution_id:path}/timeline")
+async def timeline(request: Request, execution_id: str) -> Response:
+    """What ran and when, attempts, waits and outcomes: one entry for each operation, in the order in which they began."""
+    return answers.response(await within(request, _known(Execution(execution_id).timeline())))
+
+
 @router.get("/executions/{execution_id:path}/result")
 async def result(request: Request, execution_id: str) -> Response:
     """Its result, waited for as long as a request may take; then 202. Its error is this answer's problem."""

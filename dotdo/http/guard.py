@@ -26,6 +26,7 @@ class Guard:
     def __init__(self, app: ASGIApp, door: Door) -> None:
         self.app = app
         self.door = door
+        door.behind_guard = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -52,6 +53,8 @@ class Guard:
             metrics.in_flight.dec()
             route = scope.get("state", {}).get("route") or getattr(scope.get("route"), "path", None) or "unmatched"
             metrics.request(scope["method"], route, answer.status, time.perf_counter() - began)
+            if roles.acts(scope["method"], scope["path"]):
+                self.door.acted()
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -24,6 +24,14 @@ class Limits:
     stream_poll_max_s: float = 2.0
     """... and this often while nothing does."""
     stream_keepalive_s: float = 15.0
+    pulse_s: float = 1.0
+    """How often a page that is open gets figures."""
+    live_bytes_max: int = 4 * 1024 * 1024
+    """The largest answer that is sent to a page again and again."""
+    live_pause_s: float = 0.05
+    """So long nothing that a page watches is looked at again, whatever happens ..."""
+    live_pause_max_s: float = 3.0
+    """... and what is costly to look at for no longer than this."""
 
     connections_max: int = 2000
     """WebSockets at once; one more is refused."""

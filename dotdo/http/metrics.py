@@ -5,6 +5,9 @@ What the door does is counted as it happens; what the hosts hold is asked for wh
 
 from __future__ import annotations
 
+import time
+from collections import deque
+
 from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -15,6 +18,12 @@ from dotdo.rpc import stats
 
 router = APIRouter(tags=["operations"])
 
+RECENT_MAX = 1_000
+RECENT_S = 60.0
+"""Of how many requests, and of what time, `latency_ms` tells."""
+
+_LASTING = ("/events", "/live", "/rpc", "/result")
+"""How routes end that last as long as somebody listens."""
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -23,6 +32,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self.request_count = 0
+        self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT_MAX)
         self._requests = Counter("dotdo_http_requests", "Requests answered", ("method", "route", "status"), registry=registry)
         self._seconds = Histogram("dotdo_http_request_seconds", "Time to answer", ("route",), registry=registry, buckets=_SECONDS)
         self.in_flight = Gauge("dotdo_http_in_flight", "Requests being answered", registry=registry)
@@ -39,6 +50,19 @@ class Metrics:
         """Count a request. Routes are templates and known members, so their number is bounded."""
         self._requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+        self.request_count += 1
+        if not route.endswith(_LASTING):
+            self._recent.append((time.monotonic(), seconds))
+
+    def latency_ms(self) -> dict[str, float] | None:
+        """The median and the 95th percentile of requests of the last minute, streams apart; None if there were none."""
+        since = time.monotonic() - RECENT_S
+        seconds = sorted(took for at, took in self._recent if at >= since)
+        if not seconds:
+            return None
+        return {
+            name: round(1000 * seconds[min(len(seconds) - 1, int(len(seconds) * part))], 2) for name, part in (("p50", 0.5), ("p95", 0.95))
+        }
 
     async def text(self) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -1,6 +1,7 @@
-"""What a browser sees at `/`: the files in `assets/`, which ship with the package.
+"""What a browser sees at `/`: the dashboard, which is the files in `assets/` and nothing else.
 
-The dashboard is such files and nothing else; until it is there, a plain page says what this door has.
+They ship with the package as they are: no build, nothing from elsewhere. The policy that goes with them lets a page run
+scripts and styles of this door alone, none that stand in the page, and talk to this door alone.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ ASSETS = Path(__file__).parent / "assets"
 
 router = APIRouter(include_in_schema=False)
 
+_POLICY = "; ".join([
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "font-src 'self'", "connect-src 'self'",
+    "form-action 'none'", "frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'",
+])  # fmt: skip
 _HEADERS = {
     "cache-control": "no-cache",
-    "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
 }
 _TYPES = {
     ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
@@ -28,13 +34,13 @@ _TYPES = {
 }  # fmt: skip
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 async def index() -> Response:
     """The first page."""
     return _file("index.html")
 
 
-@router.get("/assets/{name:path}")
+@router.api_route("/assets/{name:path}", methods=["GET", "HEAD"])
 async def asset(name: str) -> Response:
     """A file of the package."""
     return _file(name)

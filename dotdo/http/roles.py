@@ -6,7 +6,8 @@
 
 Each role holds the one before. Without tokens only this machine is answered: a request whose both ends are loopback (or a
 Unix socket), which names a loopback host and comes from no other origin, so that no web page can reach it through the
-browser of whoever works here. Health and webhooks, which have signatures of their own, take no token.
+browser of whoever works here. Health and webhooks, which have signatures of their own, take no token; nor, where there are
+tokens, do the dashboard's files, which know nothing and ask for one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TOKEN_LENGTH_MAX = 512
 OPEN_PATHS = frozenset({"/health", "/ready"})
 
 _ACTS = ("/executions/", "/approvals/", "/approvals", "/tasks/", "/tasks", "/dead-letters", "/schedules", "/entities")
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 SUBPROTOCOL = "dotdo"
 SUBPROTOCOL_TOKEN = "bearer."  # noqa: S105  # what a token is written after
@@ -62,20 +63,27 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
+def acts(method: str, path: str) -> bool:
+    """True for what an operator does: it changes what lists and records say."""
+    return method not in READS and path.startswith(_ACTS)
+
+
 def needed(method: str, path: str) -> int:
     """The rank a request needs."""
-    if method in _READS:
+    if method in READS:
         return 0
     if path.startswith("/executions/") and path.endswith("/signal"):
         return 1
-    return 2 if path.startswith(_ACTS) else 1
+    return 2 if acts(method, path) else 1
 
 
 def check(scope: Mapping[str, Any], headers: Mapping[str, str], tokens: Tokens, origins: frozenset[str]) -> int:
     """The rank of who asks. Raises Problem (401 or 403) unless the request may be answered."""
     path = scope["path"]
     method = scope.get("method", "GET")
-    if method in _READS and path in OPEN_PATHS and scope["type"] == "http":
+    if method in READS and path in OPEN_PATHS and scope["type"] == "http":
+        return 0
+    if tokens and method in READS and (path == "/" or path.startswith("/assets/")) and scope["type"] == "http":
         return 0
     if not tokens:
         check_is_local(scope, headers, origins)

@@ -35,6 +35,9 @@ _NAMES = {
     apsw.SQLITE_CREATE_TEMP_TRIGGER: "a temporary trigger",
     apsw.SQLITE_CREATE_TEMP_VIEW: "a temporary view",
 }
+_READS = frozenset({
+    apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_FUNCTION, apsw.SQLITE_RECURSIVE, apsw.SQLITE_PRAGMA,
+})  # fmt: skip
 _ROLLS_BACK = re.compile(r"\b(?:OR|CONFLICT)\s+ROLLBACK\b|\bRAISE\s*\(\s*ROLLBACK\b", re.IGNORECASE)
 
 
@@ -51,12 +54,13 @@ def check(query: str) -> str | None:
 
 
 class Authorizer:
-    """The authorizer of one connection; `is_user` is set while user SQL is prepared and run."""
+    """The authorizer of one connection; `is_user` is set while user SQL is prepared and run, `is_reading` if it may only read."""
 
-    __slots__ = ("is_user", "refused")
+    __slots__ = ("is_reading", "is_user", "refused")
 
     def __init__(self) -> None:
         self.is_user = False
+        self.is_reading = False
         self.refused: str | None = None
 
     def __call__(self, action: int, one: str | None, two: str | None, database: str | None, trigger: str | None) -> int:
@@ -69,6 +73,8 @@ class Authorizer:
         return apsw.SQLITE_DENY
 
     def _problem(self, action: int, one: str | None, two: str | None) -> str | None:
+        if self.is_reading and action not in _READS:
+            return str(apsw.mapping_authorizer_function[action]).removeprefix("SQLITE_")
         if action in _NAMES:
             return _NAMES[action]
         for name in (one, two):

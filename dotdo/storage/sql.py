@@ -20,7 +20,8 @@ from dotdo.storage.entity_file import EntityFile
 ROWS_MAX = 1_000_000
 
 _CRITICAL = (apsw.FullError, apsw.IOError, apsw.NoMemError, apsw.CorruptError, apsw.NotADBError)
-_HIDDEN = ("_do_", "sqlite_autoindex__do_")
+HIDDEN = ("_do_", "sqlite_autoindex__do_")
+"""What names of the runtime begin with: no query shows them."""
 
 
 class SqlError(StorageError, ValueError):
@@ -132,5 +133,5 @@ def _run(connection: apsw.Connection, authorizer: Authorizer, query: str, params
         cursor.close(True)
         authorizer.is_user = False
     if shows_schema:
-        rows = [row for row in rows if not any(isinstance(cell, str) and cell.startswith(_HIDDEN) for cell in row)]
+        rows = [row for row in rows if not any(isinstance(cell, str) and cell.startswith(HIDDEN) for cell in row)]
     return Cursor(columns, rows, connection.total_changes() - before)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,6 @@ from dotdo.http import app
 from dotdo.http.capnweb import session as sessions
 from dotdo.testing import runtime
 from tests.doors import serving
-
-SCRIPTS = Path(__file__).parent / "node"
 
 
 class RpcOops(Exception):
@@ -71,23 +66,6 @@ class RpcPerson(DO):
 
     async def _private(self) -> None:
         raise AssertionError
-
-
-@pytest.fixture(scope="session")
-def node_scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scripts beside an installed client; skipped where there is no Node or no npm registry."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("Node and npm are not installed (apt-get install nodejs npm)")
-    folder = tmp_path_factory.mktemp("node")
-    for file in SCRIPTS.iterdir():
-        shutil.copy(file, folder)
-    done = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=folder, env={**os.environ, "npm_config_cache": str(folder / ".npm")},
-        capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"npm cannot install capnweb here: {done.stderr.strip()[:200]}")
-    return folder
 
 
 async def run(folder: Path, script: str, asgi: Any = None) -> str:

@@ -45,6 +45,11 @@ def find(name: str) -> StateMachine:
     raise MachineNotFound(f"no state machine {name!r} is known here: import the module that makes it")
 
 
+def names() -> list[str]:
+    """The machines this program has made."""
+    return sorted(_machines)
+
+
 def forget(name: str) -> StateMachine | None:
     """Take a machine out of the program, and give it back (tests that deploy other code)."""
     catalog.forget_function(f"{_PREFIX}{name}")
