@@ -9,6 +9,9 @@ from dotdo import DO, Permanent, RetryPolicy, Service, StateMachine, Workflow, a
 from dotdo.schedules import registry as schedules
 
 HOSTILE = "<img src=x onerror=alert(1)>"
+MODULES = (__name__, "tests.http.test_dashboard", "tests.http.test_dashboard_routes", "examples.expense_approval")
+"""Whose handlers get events: those of other tests are not the shop's."""
+
 broken = {"belt": True, "street": True}
 
 

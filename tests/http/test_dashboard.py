@@ -44,7 +44,7 @@ SECTIONS = {
 @asynccontextmanager
 async def open_at(path: str = "", **options: Any) -> AsyncIterator[tuple[Any, int]]:
     """A shop, its door, and a page that shows one section."""
-    async with runtime() as rt:
+    async with runtime(modules=shop.MODULES) as rt:
         await open_shop()
         await rt.settle()
         asgi = app(limits=Limits(stream_poll_s=0.05, stream_poll_max_s=0.2, pulse_s=0.2))
@@ -71,7 +71,7 @@ async def run_of(key: str) -> str:
 
 @pytest.mark.feature(378, 382, 396)
 async def test_an_expense_is_started_seen_waiting_approved_in_the_inbox_and_seen_finished_without_reloading():
-    async with runtime(), serving() as port, page_at(f"http://127.0.0.1:{port}/#/executions") as page:
+    async with runtime(modules=shop.MODULES), serving() as port, page_at(f"http://127.0.0.1:{port}/#/executions") as page:
         await page.evaluate("window.isTheSamePage = true")
         await button(page, "Start…").click()
         await page.get_by_label("Method").select_option("ExpenseReport.submit")
@@ -318,7 +318,7 @@ TOKENS = {"viewer-token-000001": "viewer", "operator-token-0001": "operator"}
 
 
 async def test_with_tokens_the_page_asks_for_one_and_shows_a_viewer_nothing_to_press():
-    async with runtime() as rt:
+    async with runtime(modules=shop.MODULES) as rt:
         await open_shop()
         await rt.settle()
         asgi = app(tokens=TOKENS, limits=Limits(stream_poll_s=0.05))
@@ -351,7 +351,7 @@ async def test_with_tokens_the_page_asks_for_one_and_shows_a_viewer_nothing_to_p
 
 async def test_a_page_whose_door_goes_away_goes_on_when_it_is_back():
     limits = Limits(stream_poll_s=0.05)
-    async with runtime():
+    async with runtime(modules=shop.MODULES):
         async with serving(app(limits=limits)) as port:
             browser = page_at(f"http://127.0.0.1:{port}/#/entities", ignored=("ERR_",))
             page = await browser.__aenter__()

@@ -65,7 +65,7 @@ async def watching(port: int, *watches: str, token: str = "") -> AsyncIterator[S
 
 async def test_a_stream_sends_each_answer_at_once_and_again_only_when_it_is_another():
     pending = "/approvals?status=pending"
-    async with runtime(), serving(app(limits=FAST)) as port, watching(port, pending, "/dashboard/pulse") as stream:
+    async with runtime(modules=shop.MODULES), serving(app(limits=FAST)) as port, watching(port, pending, "/dashboard/pulse") as stream:
         assert (await stream.next(pending))["body"] == {"approvals": []}
         asked = await approvals.request(title="a lamp", approver="mia")
         event = await stream.next(pending)
@@ -78,7 +78,7 @@ async def test_a_stream_sends_each_answer_at_once_and_again_only_when_it_is_anot
 
 
 async def test_figures_count_calls_and_steps_and_tell_how_long_requests_take():
-    async with runtime() as rt, client_of(app()) as http:
+    async with runtime(modules=shop.MODULES) as rt, client_of(app()) as http:
         await open_shop()
         await rt.settle()
         before = (await http.get("/dashboard/pulse")).json()["hosts"][0]
@@ -95,7 +95,7 @@ async def test_figures_count_calls_and_steps_and_tell_how_long_requests_take():
 async def test_a_host_that_does_not_answer_is_shown_as_silent(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("dotdo.http.dashboard.pulse.HOST_PATIENCE_S", 0.05)
     hang = asyncio.Event()
-    async with runtime(), client_of(app()) as http:
+    async with runtime(modules=shop.MODULES), client_of(app()) as http:
         await DashShelf("a").receive(1)
         monkeypatch.setitem(control._VERBS, "status", lambda host: hang.wait())
         answer = (await http.get("/dashboard/pulse")).json()
@@ -104,14 +104,14 @@ async def test_a_host_that_does_not_answer_is_shown_as_silent(monkeypatch: pytes
 
 
 async def test_no_more_streams_are_opened_than_the_door_holds():
-    async with runtime(), client_of(app(limits=Limits(streams_max=0))) as http:
+    async with runtime(modules=shop.MODULES), client_of(app(limits=Limits(streams_max=0))) as http:
         assert (await http.get("/dashboard/live?watch=/tasks")).json()["code"] == "too_many_streams"
 
 
 async def test_streams_of_the_same_share_one_watcher_which_ends_with_the_last_of_them():
     asgi = app(limits=FAST)
     door = asgi.state.door
-    async with runtime(), serving(asgi) as port:
+    async with runtime(modules=shop.MODULES), serving(asgi) as port:
         async with watching(port, "/entities") as first:
             await first.next("/entities")
             async with watching(port, "/entities", "/tasks") as second:
@@ -125,7 +125,7 @@ async def test_streams_of_the_same_share_one_watcher_which_ends_with_the_last_of
 
 async def test_a_request_that_acts_is_seen_without_waiting_for_the_next_look():
     slow = Limits(stream_poll_s=600, stream_poll_max_s=600)
-    async with runtime(), serving(app(limits=slow)) as port, watching(port, "/tasks") as stream:
+    async with runtime(modules=shop.MODULES), serving(app(limits=slow)) as port, watching(port, "/tasks") as stream:
         await stream.next("/tasks")
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
             await http.post("/tasks", json={"title": "count"})
@@ -142,7 +142,7 @@ async def test_a_request_that_acts_is_seen_without_waiting_for_the_next_look():
 )  # fmt: skip
 async def test_what_is_no_list_or_record_cannot_be_watched(watch: str):
     asgi = app()
-    async with runtime(), client_of(asgi) as http:
+    async with runtime(modules=shop.MODULES), client_of(asgi) as http:
         answer = await http.get("/dashboard/live", params={"watch": watch})
         assert (answer.status_code, answer.json()["code"]) == (422, "not_watchable")
         answer = await http.get("/dashboard/live", params={"watch": ["/tasks"] * 17})
@@ -152,7 +152,7 @@ async def test_what_is_no_list_or_record_cannot_be_watched(watch: str):
 
 async def test_what_is_refused_is_an_answer_of_the_stream():
     missing, wrong = "/executions/DashShelf/s0!none", "/approvals?limit=none"
-    async with runtime(), serving(app(limits=FAST)) as port:
+    async with runtime(modules=shop.MODULES), serving(app(limits=FAST)) as port:
         async with watching(port, missing) as stream:
             assert (await stream.next(missing))["body"]["code"] == "no_such_execution"
         async with watching(port, wrong) as stream:
@@ -160,7 +160,7 @@ async def test_what_is_refused_is_an_answer_of_the_stream():
 
 
 async def test_what_is_large_is_cut_or_refused_rather_than_sent_again_and_again():
-    async with runtime() as rt:
+    async with runtime(modules=shop.MODULES) as rt:
         await send("DashBig.came", {"id": "b", "text": "x" * 100_000}).queued()
         await rt.settle()
         await approvals.request(title="a lamp", approver="mia", item="x" * 100_000)
@@ -176,7 +176,7 @@ async def test_what_is_large_is_cut_or_refused_rather_than_sent_again_and_again(
 
 @pytest.mark.feature(383)
 async def test_executions_of_everybody_are_found_by_status_words_and_noun():
-    async with runtime() as rt, client_of(app()) as http:
+    async with runtime(modules=shop.MODULES) as rt, client_of(app()) as http:
         await open_shop()
         await rt.settle()
 
@@ -198,7 +198,7 @@ async def test_executions_of_everybody_are_found_by_status_words_and_noun():
 
 
 async def test_looking_again_and_again_lets_sleepers_sleep_and_still_sees_what_changes():
-    async with runtime() as rt, client_of(app()) as http:
+    async with runtime(modules=shop.MODULES) as rt, client_of(app()) as http:
         await open_shop()
         await rt.settle()
 
@@ -225,7 +225,7 @@ async def test_only_so_many_sleepers_are_asked_and_the_rest_is_said(monkeypatch:
     from dotdo.http.dashboard import survey
 
     monkeypatch.setattr(survey.Survey.__init__, "__defaults__", (2,))
-    async with runtime(), client_of(app()) as http:
+    async with runtime(modules=shop.MODULES), client_of(app()) as http:
         for number in range(5):
             await DashShelf(f"many{number}").receive(1)
             await dotdo.hibernate(DashShelf(f"many{number}"))
@@ -234,7 +234,7 @@ async def test_only_so_many_sleepers_are_asked_and_the_rest_is_said(monkeypatch:
 
 
 async def test_events_of_every_name_come_newest_first_and_by_pattern():
-    async with runtime() as rt, client_of(app()) as http:
+    async with runtime(modules=shop.MODULES) as rt, client_of(app()) as http:
         for name in ("DashA.came", "DashB.went", "DashA.went"):
             await send(name, {"id": name}).queued()
             await rt.settle()
@@ -248,7 +248,7 @@ async def test_events_of_every_name_come_newest_first_and_by_pattern():
 
 
 async def test_graphs_have_nodes_edges_and_where_a_run_stands():
-    async with runtime() as rt, client_of(app()) as http:
+    async with runtime(modules=shop.MODULES) as rt, client_of(app()) as http:
         await open_shop()
         await rt.settle()
         listed = (await http.get("/dashboard/graphs")).json()
@@ -282,7 +282,7 @@ async def _ids(http: httpx.AsyncClient, query: str) -> AsyncIterator[dict[str, A
 
 @pytest.mark.feature(378)
 async def test_a_timeline_is_one_entry_for_each_operation():
-    async with runtime() as rt, client_of(app()) as http:
+    async with runtime(modules=shop.MODULES) as rt, client_of(app()) as http:
         await open_shop()
         await rt.settle()
         [failed] = [one["id"] async for one in _ids(http, "status=failed&noun=DashShelf")]
@@ -302,7 +302,7 @@ WRITES = [
 
 
 async def test_an_operator_reads_an_entitys_tables_and_can_only_read():
-    async with runtime(), client_of(app()) as http:
+    async with runtime(modules=shop.MODULES), client_of(app()) as http:
         await DashShelf("sql").receive(5)
 
         async def read(query: str) -> httpx.Response:
@@ -330,7 +330,7 @@ async def test_an_operator_reads_an_entitys_tables_and_can_only_read():
 
 
 async def test_roles_hold_for_what_the_dashboard_asks():
-    async with runtime(), client_of(app(tokens=TOKENS)) as http:
+    async with runtime(modules=shop.MODULES), client_of(app(tokens=TOKENS)) as http:
 
         async def status(path: str, role: str | None) -> int:
             token = next((token for token, one in TOKENS.items() if one == role), None)
@@ -350,7 +350,7 @@ async def test_roles_hold_for_what_the_dashboard_asks():
 
 
 async def test_the_page_comes_with_a_strict_policy_and_has_nothing_from_elsewhere_or_inline():
-    async with runtime(), client_of(app()) as http:
+    async with runtime(modules=shop.MODULES), client_of(app()) as http:
         page = await http.get("/")
         assert (await http.head("/")).status_code == 200
         policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
