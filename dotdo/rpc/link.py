@@ -211,6 +211,14 @@ class Link(asyncio.Protocol):
             taken.append((message, receiver))
         return taken
 
+    def take_over(self, taken: list[tuple[list[Any], Receiver]]) -> None:
+        """Post what another link has handed over. The lowest number stays first: below it the callee forgets its answers."""
+        for message, receiver in taken:
+            self.post(message, receiver)
+        in_order = sorted(self._pending.items())
+        self._pending.clear()
+        self._pending.update(in_order)
+
     async def drained(self) -> None:
         """Wait until every message has its answer."""
         if self._pending:

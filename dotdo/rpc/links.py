@@ -74,10 +74,11 @@ class Links:
             return
         del self._direct[link.entity]
         owner = self.host(self._router.host_of(*link.entity))
-        for message, receiver in link.hand_over():
-            if self._kind == "host":  # a client numbers its calls over all of its links
+        taken = link.hand_over()
+        if self._kind == "host":  # a client numbers its calls over all of its links
+            for message, _ in taken:
                 message[1] = owner.next_seq()
-            owner.post(message, receiver)
+        owner.take_over(taken)
         link.close()
         owner.flush()
 
