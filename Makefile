@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ORDERS ?=
 
-.PHONY: setup demo node browser test test-full check bench features clean
+.PHONY: setup demo node browser test test-full check docs bench features clean
 
 setup: $(STAMP)
 
@@ -45,6 +45,11 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/mkdocs build --strict --quiet
+
+# the documentation site, in site/; to read while writing: .venv/bin/mkdocs serve
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
