@@ -78,6 +78,11 @@ class Client:
                 self.on_waiting()
         return future  # type: ignore[no-any-return]
 
+    @property
+    def is_cut_off(self) -> bool:
+        """True while something waits for a connection to its host."""
+        return any(link.is_cut_off for link in self._links)
+
     def result(self, node: Node, timeout_s: float | None) -> Any:
         raise RuntimeError(f"{node.text}.result() blocks, and an event loop is running here: await it instead")
 

@@ -189,6 +189,11 @@ class Link(asyncio.Protocol):
         self._polling.sent()
 
     @property
+    def is_cut_off(self) -> bool:
+        """True while messages wait for a connection that is being made, for the first time or again."""
+        return self._transport is None and bool(self._pending) and not self._is_closed
+
+    @property
     def unanswered(self) -> list[list[Any]]:
         """Messages without an answer."""
         return [message for message, _ in self._pending.values()]

@@ -167,7 +167,7 @@ class Runtime:
         if self.client.waiting <= 0:
             self._is_watching = False
             return
-        if self._restarting is not None or not self.host.is_quiet:
+        if self._restarting is not None or not self._is_quiet:
             self._quiet = 0
             self._loop.call_later(0.0005, self._look)
             return
@@ -184,6 +184,11 @@ class Runtime:
         if self._quiet >= QUIET_PASSES:
             self._quiet = 0
             self._jump()
+
+    @property
+    def _is_quiet(self) -> bool:
+        """True when nothing can run before the clock moves: in the host, and on the way to it."""
+        return self.host.is_quiet and not self.client.is_cut_off and not self._operator.is_cut_off
 
     def _may_be_moved_from_outside(self, moved_at: float) -> bool:
         return self._loop.time() < moved_at + OUTSIDE_SECONDS and self.host.waits_outside
@@ -219,8 +224,8 @@ class Runtime:
         while quiet < QUIET_PASSES or self._may_be_moved_from_outside(moved_at):
             if self._restarting is not None:
                 await self._restarting
-            await asyncio.sleep(0 if self.host.is_quiet and quiet < QUIET_PASSES else 0.0005)
-            if self.host.is_quiet and turns == self.host.turns_run:
+            await asyncio.sleep(0 if self._is_quiet and quiet < QUIET_PASSES else 0.0005)
+            if self._is_quiet and turns == self.host.turns_run:
                 quiet += 1
             else:
                 quiet = 0
