@@ -186,7 +186,6 @@ def serve(
         raise Failed("this dotdo has no web app (dotdo.http)")
     try:
         web: Any = importlib.import_module("dotdo.http")
-        uvicorn: Any = importlib.import_module("uvicorn")
     except ModuleNotFoundError as error:
         raise Failed(f"the web app needs {error.name}: pip install 'dotdo[http]'") from error
     if app is not None:
@@ -197,14 +196,6 @@ def serve(
     dotdo.init(data=path, hosts=hosts)
     try:
         asked.say(f"serving {joining.shown(path)} at http://{host}:{port}")
-        uvicorn.run(_asgi(web, host), host=host, port=port, log_level="warning")
+        web.serve(host, port, log_level="warning")  # refuses another address than loopback without a token; lets requests end
     finally:
         dotdo.shutdown()
-
-
-def _asgi(web: Any, host: str) -> Any:
-    """The web app; it is told the address if it wants to know, for then it can ask for a token."""
-    import inspect
-
-    takes = inspect.signature(web.app).parameters
-    return web.app(host=host) if "host" in takes else web.app()
