@@ -24,6 +24,7 @@ LANGUAGES = SHOWN_ONLY | {"python", "output", "console"}
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[\w-]*)(?P<rest>[^`\n]*)$")
 _HIDDEN = re.compile(r"^<!-- python$")
+_COMMAND = re.compile(r"^\$ (?:[A-Z_]+=\S+ )*(dotdo .*)$")
 _TITLE = re.compile(r'title="([^"]*)"')
 
 
@@ -58,13 +59,13 @@ def read(path: Path) -> list[Block]:
 
 
 def commands(blocks: list[Block]) -> list[tuple[int, str]]:
-    """The lines `$ dotdo ...` of console blocks, with their numbers."""
+    """The lines `$ dotdo ...` of console blocks, with their numbers; what is set before a command is left out."""
     return [
-        (block.line + n, line.removeprefix("$ "))
+        (block.line + n, command[1])
         for block in blocks
         if block.language == "console"
         for n, line in enumerate(block.text.splitlines())
-        if line.startswith("$ dotdo ")
+        if (command := _COMMAND.match(line))
     ]
 
 
