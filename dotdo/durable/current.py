@@ -143,8 +143,8 @@ async def gather_limited(
     rests while all that run rest.
 
     Raises:
-        The first error, once more than `tolerated_failures` failed, or fewer than `min_successful` can succeed. What runs
-        then is let finish, nothing more is begun.
+        Exception: the first error, once more than `tolerated_failures` failed, or fewer than `min_successful` can succeed. What
+            runs then is let finish, nothing more is begun.
         ValueError: a limit below 1, or more successes wanted than there are functions.
     """
     waiting = list(fns)

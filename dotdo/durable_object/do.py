@@ -193,7 +193,7 @@ class DO:
             undo: called with the step's result if the execution fails or is cancelled later.
 
         Raises:
-            The last attempt's error, also on replay.
+            Exception: the last attempt's error, also on replay.
         """
         return self._ledger.do(fn, args, step_id=step_id, policy=retry, timeout_s=_seconds(timeout), undo=undo)
 

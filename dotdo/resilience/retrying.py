@@ -40,7 +40,7 @@ def retry(fn: Any = None, /, **options: Any) -> Any:
         options: those of `RetryPolicy`: max_attempts, backoff, initial_delay, max_delay, factor, jitter, non_retryable.
 
     Raises:
-        The last attempt's error.
+        Exception: the last attempt's error.
     """
     if callable(fn) and not isinstance(fn, RetryPolicy):
         return _retried(fn, RetryPolicy(**options))

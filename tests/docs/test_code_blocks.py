@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 import typer
 
@@ -21,11 +20,13 @@ PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") 
 WITHOUT_CODE = {"architecture.md"}
 """Pages about dotdo's own code, not about its use."""
 
-OTHERS_CODE = {
+NOT_RUN = {
     "coming-from/dbos.md": ["DBOS", "DBOS", "DBOS"],
     "coming-from/temporal.md": ["Temporal", "Temporal", "Temporal"],
+    "guide/calls.md": ["Synchronous code (a page has a loop)"],
+    "recipes/testing.md": ["conftest.py (needs Ray)"],
 }
-"""The blocks of Python that are not run, because the product whose code they are is not here."""
+"""The blocks of Python that are not run: the product whose code they are is not here, or they need what a page has not."""
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +56,13 @@ def test_every_block_of_a_page_runs(running, name):
         assert answer["blocks"] == written
 
 
-def test_python_that_is_not_run_is_other_products_and_listed_here():
+def test_python_that_is_not_run_is_listed_here():
     shown = {name: [block.title for block in page.read(DOCS / name) if block.language == "py"] for name in PAGES}
-    assert {name: titles for name, titles in shown.items() if titles} == OTHERS_CODE
+    assert {name: titles for name, titles in shown.items() if titles} == NOT_RUN
 
 
 def _parse(line: str) -> None:
-    """Let the command's own parser read a line; nothing is run. Raises click.UsageError."""
+    """Let the command's own parser read a line; nothing is run. Raises what the command would end with."""
     command = typer.main.get_command(app)
     name, words = "dotdo", shlex.split(line)[1:]
     context = None
@@ -79,6 +80,8 @@ def test_every_command_of_a_page_is_one(name):
         try:
             _parse(line)
         except Exception as error:
+            if getattr(error, "exit_code", 1) == 0:  # --help
+                continue
             pytest.fail(f"{name}:{number}: {line}: {error}")
 
 
@@ -98,7 +101,7 @@ BROKEN = {
         "```python\nfrom dotdo import DO\nclass Order(DO):\n    async def fail(self):\n        raise ValueError('inside')\nawait Order('o').fail()\n```\n",
         ["ValueError: inside"],
     ),
-    "no Python": ("```python\nthis is text\n```\n", ["SyntaxError"]),
+    "no Python": ("```python\nthis is no Python\n```\n", ["SyntaxError"]),
     "the end of its process": ("```python\nimport os\nos._exit(0)\n```\n", ["ended its process"]),
     "not closed": ("```python\nx = 1\n", ["not closed"]),
 }  # fmt: skip
@@ -124,7 +127,10 @@ def test_two_pages_may_have_one_noun_and_later_blocks_know_earlier_ones(running,
         assert run(running, tmp_path / name) == {"blocks": 2, "error": ""}
 
 
-@pytest.mark.parametrize("line", ["dotdo fly", "dotdo show", "dotdo executions --colour red", "dotdo dead-letters burn 7", "dotdo approve a1"])
+@pytest.mark.parametrize(
+    "line", ["dotdo fly", "dotdo show", "dotdo executions --colour red", "dotdo dead-letters burn 7", "dotdo approve a1"]
+)
 def test_a_command_that_is_none_is_found(line):
-    with pytest.raises(click.UsageError):
+    with pytest.raises(Exception) as caught:
         _parse(line)
+    assert caught.value.exit_code == 2, caught.value

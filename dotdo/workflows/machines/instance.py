@@ -79,7 +79,7 @@ class MachineInstance:
         Raises:
             InvalidTransition: the state does not take the event.
             GuardFailed: the guard says no.
-            And whatever a function of the transition raised. The instance is where it was, in all of these.
+            Exception: whatever a function of the transition raised. The instance is where it was, in all of these.
         """
         if data is not None and fields:
             raise TypeError("send(event) takes its data as one value or as keywords, not both")
