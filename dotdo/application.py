@@ -378,7 +378,7 @@ async def awake(noun: str | None = None, *, limit: int = 100, sizes: bool = Fals
 
 
 async def executions(*, noun: str | None = None, status: str | None = None, limit: int = 100) -> AsyncIterator[Any]:
-    """Executions of a noun's entities (of all nouns by default), as snapshots."""
+    """Executions of a noun's entities (of all nouns by default), as snapshots; not those of quarantined ones, which nobody can ask."""
     from dotdo.durable.handle import ExecutionInfo, control_call
     from dotdo.rpc.stub import make_stub
 
@@ -386,6 +386,8 @@ async def executions(*, noun: str | None = None, status: str | None = None, limi
     for entity in await entities(noun, limit=100_000):
         if left <= 0:
             return
+        if entity["status"] == "quarantined":
+            continue
         for entry in await control_call(make_stub(*split_key(entity["key"])), "list", status, left):
             left -= 1
             yield ExecutionInfo(entry)

@@ -20,23 +20,27 @@ app = typer.Typer(
 )
 
 
+def _print_version(*, wanted: bool) -> None:
+    """Print the version and end, before it is asked which verb is meant."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("dotdo"))
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     data: Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help="The data folder. Default: DOTDO_DATA, or the nearest .dotdo upwards.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)] = False,
 ) -> None:  # fmt: skip
     """Durable Objects for Python: look into a data folder, call its entities, keep it running.
 
     Begin with `dotdo demo`. Every verb says more with --help. A verb joins the runtime that works on the data folder; where
     none does, it opens the folder for itself, and what is due there goes on meanwhile.
     """
-    if version:
-        from importlib.metadata import version as version_of
-
-        typer.echo(version_of("dotdo"))
-        raise typer.Exit
     verb.remember(data=data, json=json, debug=debug)
 
 

@@ -3,13 +3,17 @@
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
-from tests.cli.command import execute
+from tests.cli.command import DOTDO, execute
 from tests.crashes import said as said_by
 
 pytestmark = pytest.mark.ray
@@ -76,6 +80,8 @@ def test_a_cluster_stays_up_is_joined_given_new_code_backed_up_and_taken_down(tm
         assert "Meter" in execute(data, "up", str(app))[0]
         assert program() == "4 second"
         execute(data, "tail", "--logs", "--no-follow")
+        _tail_follows(data, environment)
+        _serve_joins(data, environment, tmp_path)
         report = json.loads(execute(data, "backup", str(tmp_path / "b.zip"), "--json")[0])
         assert report["by_noun"]["Meter"] == 2
     finally:
@@ -88,6 +94,44 @@ def test_a_cluster_stays_up_is_joined_given_new_code_backed_up_and_taken_down(tm
     while (info := json.loads(execute(tmp_path / "copy", "history", started, "--json")[0]))["status"] != "completed":
         assert time.monotonic() < until, info
     assert execute(tmp_path / "copy", "call", "Meter/n.value")[0] == "100\n"
+
+
+def _tail_follows(data, environment):
+    execute(data, "send", "Meter.read", "n=1")
+    words = [DOTDO, "tail", "Meter.*", "--last", "1", "--json"]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tail:
+        try:
+            assert json.loads(tail.stdout.readline())["data"] == {"n": 1}  # it is there, and follows from here on
+            execute(data, "send", "Meter.read", "n=2")
+            assert json.loads(tail.stdout.readline())["data"] == {"n": 2}
+        finally:
+            tail.send_signal(signal.SIGINT)
+        assert tail.wait(60) == 130
+        assert tail.stderr.read().endswith("dotdo: interrupted\n")
+
+
+def _serve_joins(data, environment, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (tmp_path / "serve.log").open("w+")
+    with subprocess.Popen([DOTDO, "serve", "--port", str(port)], env=environment, stdout=log, stderr=log) as server:
+        try:
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/Meter/m/value", timeout=30) as answer:
+                        assert json.loads(answer.read()) == 4
+                    break
+                except (urllib.error.URLError, ConnectionError):
+                    assert server.poll() is None and time.monotonic() < until, (tmp_path / "serve.log").read_text()
+                    time.sleep(0.05)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(60)
+    log.close()
+    assert "Traceback" not in (tmp_path / "serve.log").read_text()
+    assert execute(data, "call", "Meter/m.value")[0] == "4\n"  # the runtime it had joined goes on
 
 
 def test_what_cannot_start_says_why_in_one_line(tmp_path):

@@ -1,52 +1,18 @@
 """The verbs of the command, on a folder in which everything there is has happened once.
 
-What they do is tested in this process, which is quick; each goes through the real executable once.
+What they do is tested in this process, which is quick; `test_executable` has each of them through the executable.
 """
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
-from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 import dotdo
-from dotdo.cli import main
 from dotdo.testing import runtime
-from tests.cli import shop
-from tests.cli.command import execute, run
+from tests.cli.command import run
 
 
 def ask(data, *words, code=0):
     """Run the command with --json; what it answers."""
     return json.loads(run(data, *words, "--json", code=code)[0])
-
-
-@pytest.fixture
-async def data(tmp_path):
-    """A folder with entities, executions that completed, failed and wait, an approval, a task, a schedule, a dead letter."""
-    async with runtime(data=tmp_path / "data") as rt:
-        await shop.Till("t1").pay("ann", 7)
-        await shop.Till("t1").close()
-        with pytest.raises(shop.Broken):
-            await shop.Till("t2").break_down()
-        run = await dotdo.start(shop.Till("t3").wait_for_someone)
-        while await run.status() != "waiting":
-            await asyncio.sleep(0.001)
-        await dotdo.approvals.request(id="a1", title="PO 7", amount=5000, approvers=["boss", "vp"])
-        await dotdo.approvals.request(id="a2", title="PO 8", approvers=["boss"])
-        await dotdo.tasks.create("Count the till", id="k1", assignee="ann")
-        await shop.Till("t1").remind_in(timedelta(days=3))
-        await dotdo.send("Till.emptied", till="t9").queued()
-        while not await dotdo.dead_letters.list(name="Till.emptied"):
-            await asyncio.sleep(0.01)
-        rt.host.folder.nouns.joinpath("0.modules").write_text(
-            json.dumps({"modules": ["tests.cli.shop"], "path": [str(Path(__file__).parents[2])]})
-        )
-    return tmp_path / "data"
 
 
 def test_looking(data):
@@ -168,31 +134,7 @@ def test_bench_measures(data):
     assert [row["what"] for row in ask(data, "bench", "--seconds", "0.1", "--hosts", "0")][-1] == "execution of ten steps"
 
 
-EXECUTED = (
-    ("status", "Till"), ("entities Till", "Till/t1"), ("show Till/t1", "taken"), ("call Till/t1.pay zoe 1", "8"), ("send Till.opened till=t1", "safe"),
-    ("hibernate Till/t1", "not awake"), ("executions Till", "waiting"), ("history Till/t1", "count"), ("retry Till/t2", "goes on"),
-    ("replay Till/t1", "started over"), ("pause Till/t3", "is paused"), ("resume Till/t3", "goes on"), ("cancel Till/t3 --yes", "is being cancelled"),
-    ("approvals", "PO 7"), ("approve a1 --by boss", "waits for vp"), ("reject a2 --by boss --reason no", "rejected"), ("tasks", "Count"),
-    ("dead-letters --name Till.emptied", "the till is stuck"), ("schedules --of Till/t1", "close"), ("tail --no-follow", "Till.emptied"), ("backup b.zip", "checked"),
-    ("--data copy restore b.zip", "checked"), ("delete Till/t2 --yes", "deleted"), ("bench --seconds 0.1 --hosts 0", "ten steps"),
-)  # fmt: skip
-ELSEWHERE = {"demo", "up", "down", "serve"}
-ALIKE = {"complete", "fail", "release"}
-"""As others in all but what is asked, which is tested above."""
-
-
-def test_every_verb_through_the_executable(data, tmp_path):
-    for line, expected in EXECUTED:
-        assert expected in execute(data, *line.split(), cwd=tmp_path)[0], line
-    verbs = {command.name for command in main.app.registered_commands} | {group.name for group in main.app.registered_groups}
-    assert {line.replace("--data copy ", "").split()[0] for line, _ in EXECUTED} | ELSEWHERE | ALIKE == verbs
-
-
-def test_completion_and_help_are_there_without_anything_heavy():
-    environment = {**os.environ, "_DOTDO_COMPLETE": "complete_bash", "COMP_WORDS": "dotdo dead", "COMP_CWORD": "1"}
-    assert execute(None, environment=environment)[0].strip() == "dead-letters"
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "dotdo.cli.main", "--help"], capture_output=True, text=True, timeout=100
-    )
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert not imported & {"ray", "pydantic", "rich", "asyncio", "apsw", "uvloop"}
+async def test_a_quarantined_entity_hides_no_executions_of_others(data):
+    async with runtime(data=data) as rt:
+        await rt.host.keep_asleep("Till/t1", "for the test")
+        assert {info.id.partition("!")[0] async for info in dotdo.executions(noun="Till")} == {"Till/t2", "Till/t3"}
