@@ -226,11 +226,11 @@ class Host:
             await self.dedicated.stop()
         self._is_stopping = True
         self.territory.stop()
-        idle = [activation for activation in self.activations.values() if activation.is_idle]
         for activation in list(self.activations.values()):
             if not activation.is_idle and activation.state not in (State.CLOSING, State.ENDED):
                 activation.leave()
-        self._bedtime.put(idle)
+        # leaving one makes others idle, or busy, so who goes to bed is asked only now, and each again when it is its turn
+        self._bedtime.put([activation for activation in self.activations.values() if activation.state not in (State.CLOSING, State.ENDED)])
         if self.activations:
             self._stopped = self.loop.create_future()
             await self._stopped
