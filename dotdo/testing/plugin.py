@@ -4,17 +4,21 @@
     dotdo_clock      that clock: `.now()`, `await .advance("3d")`
     dotdo_mailbox    what was sent in it: its mails, and `.events`
 
+They need pytest-asyncio (`pip install 'dotdo[testing]'`); the plugin itself does not, for it is loaded by every pytest that runs where
+dotdo is installed.
+
 Each test module is an application of its own: the schedules that other test modules declare do not run in its runtimes, nor
 do those that an earlier test has declared while it ran.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from dotdo.schedules import registry
 from dotdo.testing.mailbox import Mailbox
@@ -54,7 +58,20 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
             registry.forget(schedule_id)
 
 
-@pytest_asyncio.fixture
+def _async_fixture(fn: Callable[[], AsyncIterator[Any]]) -> Any:
+    """A fixture of pytest-asyncio; without it, one that says what is missing to the test that asks for it."""
+    if importlib.util.find_spec("pytest_asyncio") is not None:
+        import pytest_asyncio
+
+        return pytest_asyncio.fixture(fn)
+
+    def missing() -> None:
+        pytest.fail(f"the fixture {fn.__name__} needs pytest-asyncio: pip install 'dotdo[testing]'", pytrace=False)
+
+    return pytest.fixture(name=fn.__name__)(missing)
+
+
+@_async_fixture
 async def dotdo_runtime() -> AsyncIterator[Runtime]:
     """An in-process runtime whose waits of days pass at once; for the real clock: `async with runtime() as rt`."""
     async with runtime(clock="virtual") as running:

@@ -88,6 +88,30 @@ def test_its_pytest_plugin_works_in_a_project_of_its_own(installed, tmp_path):
     assert "1 passed" in out
 
 
+def test_a_project_without_pytest_asyncio_runs_its_tests_and_is_told_what_the_fixtures_need(installed, tmp_path):
+    (tmp_path / "test_two.py").write_text("def test_plain():\n    pass\n\n\ndef test_it(dotdo_runtime):\n    pass\n")
+    (packages,) = installed.parent.glob("lib/python*/site-packages")
+    lent = tmp_path / "lent"
+    lent.mkdir()
+    for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if not entry.name.startswith(("pytest_asyncio", "dotdo")):
+            (lent / entry.name).symlink_to(entry)
+    environment = {**_environment(tmp_path / "data"), "PYTHONPATH": f"{packages}{os.pathsep}{lent}"}
+    words = [
+        str(installed / "python"),
+        "-S",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "test_two.py",
+    ]  # -S: no other folders than these
+    done = subprocess.run(words, capture_output=True, text=True, timeout=110, cwd=tmp_path, env=environment)
+    assert "1 passed, 1 error" in done.stdout, (done.stdout, done.stderr)
+    assert "pip install 'dotdo[testing]'" in done.stdout
+
+
 @pytest.mark.ray
 def test_the_readmes_program_runs_from_it(installed, tmp_path):
     shown = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
