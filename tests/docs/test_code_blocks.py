@@ -134,3 +134,24 @@ def test_a_command_that_is_none_is_found(line):
     with pytest.raises(Exception) as caught:
         _parse(line)
     assert caught.value.exit_code == 2, caught.value
+
+
+def test_what_a_page_imports_it_uses(tmp_path):
+    for name in PAGES:
+        text = "\n".join(block.text for block in page.read(DOCS / name) if block.language == "python")
+        (tmp_path / f"{name.replace('/', '_')}.py").write_text(text)
+    words = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--no-cache",
+        "--select",
+        "F401,F811,F841",
+        "--output-format",
+        "concise",
+        tmp_path,
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout
