@@ -1,6 +1,7 @@
 """Telling people that something is theirs to do: a `Notification.send` command with the commit that made it so.
 
-Whoever handles that command delivers it (mail, chat, a webhook); where nobody does, it is only an event in the log.
+Whoever handles that command delivers it (mail, chat, a webhook), as the ready-made `Notification` does; where nobody does,
+it is only an event in the log.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from dotdo.people.record import Record
 
 
 def tell(record: Record, kind: str, holders: list[str] | None) -> None:
-    """Notify the one who has `record` now. `user_id` is the assignee; `users` are the people, if that is a role."""
+    """Notify the one who has `record` now. `to` and `user_id` are the assignee; `users` are the people, if that is a role."""
     send(
         "Notification.send",
         {
-            "id": f"{record.id}-{record.version}", "type": kind, "user_id": record.assignee,
-            "users": [record.assignee] if holders is None else holders, "title": record.title, "priority": record.priority, "data": record,
+            "id": f"{record.id}-{record.version}", "type": kind, "to": record.assignee, "user_id": record.assignee,
+            "users": [record.assignee] if holders is None else holders, "title": record.title, "message": record.title,
+            "priority": record.priority, "data": record,
         },
     )  # fmt: skip

@@ -194,3 +194,13 @@ async def test_a_hook_that_will_never_take_it_is_not_asked_again(virtual, hook):
     with pytest.raises(ValueError, match="address of a webhook"):
         await Notification("bob").subscribe("file:///etc/passwd")
     await asyncio.sleep(0)
+
+
+async def test_who_has_to_decide_an_approval_is_told_by_the_ready_made_notification(shop):
+    await dotdo.approvals.request(title="PO 7", approvers=["ann", "vp"], priority="high")
+    await shop.settle()
+    [note] = await Notification("ann").notes
+    assert (note.type, note.message, note.priority) == ("approval-required", "PO 7", "high")
+    assert note.data["data"].approvers == ["ann", "vp"]
+    assert await Notification("vp").notes == []
+    assert await dotdo.dead_letters.list() == []

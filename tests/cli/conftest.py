@@ -15,7 +15,7 @@ from tests.cli import shop
 @pytest.fixture
 async def data(tmp_path):
     """A folder with entities, executions that completed, failed and wait, an approval, a task, a schedule, a dead letter."""
-    async with runtime(data=tmp_path / "data") as rt:
+    async with runtime(data=tmp_path / "data", modules=[shop.__name__]) as rt:
         await shop.Till("t1").pay("ann", 7)
         await shop.Till("t1").close()
         with pytest.raises(shop.Broken):

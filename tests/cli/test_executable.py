@@ -31,7 +31,7 @@ ON_A_CLUSTER = {"demo", "up", "down", "serve"}
 @pytest.fixture
 async def waiting(data):
     """The ids of the callbacks that the tills wait for; Till/t6 is quarantined."""
-    async with runtime(data=data) as rt:
+    async with runtime(data=data, modules=[shop.__name__]) as rt:
         for name in ("t4", "t5"):
             run = await dotdo.start(shop.Till(name).wait_for_someone)
             while await run.status() != "waiting":
