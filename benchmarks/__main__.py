@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import calls, declared, documents, doors, events, floor, life, plain_ray, recovery, table, writes
+from benchmarks import calls, declared, documents, doors, events, floor, in_tests, life, plain_ray, recovery, table, writes
 from benchmarks.rows import Row, Sheet
 from benchmarks.setting import Setting, start_ray
 
@@ -40,6 +40,7 @@ MEASUREMENTS: dict[str, Callable[[Setting, Sheet], Iterator[Row]]] = {
     "http": lambda setting, _: doors.over_http(setting),
     "live": lambda setting, _: life.live(setting),
     "start": lambda setting, _: life.start(setting),
+    "in-tests": lambda setting, _: in_tests.waits(setting),
     "recovery": lambda setting, _: recovery.recovery(setting),
 }
 

@@ -101,6 +101,11 @@ class Listener(DO):
     async def rest(self) -> None:
         await self.sleep("30d")
 
+    async def sleep_on(self, count: int) -> int:
+        for _ in range(count):
+            await self.sleep("90d")
+        return count
+
 
 class Teller(DO):
     """Sends events."""
