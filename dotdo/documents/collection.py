@@ -10,6 +10,7 @@ Where a noun class has `index=`, its collection follows the entities (`projectio
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ from dotdo.documents import changes, comparing, ordering, paths
 from dotdo.documents import document as documents
 from dotdo.documents.collection_names import has_index
 from dotdo.documents.indexes import Indexes
-from dotdo.documents.record import Page, Record, StoredPage
+from dotdo.documents.record import META, Page, Record, StoredPage
 from dotdo.documents.where import Condition, compile_where
 from dotdo.durable.projection import COLLECTION
 from dotdo.durable_object.do import DO
@@ -158,15 +159,14 @@ class Collection(DO, noun=COLLECTION, max_queue=10_000):
 
     async def find_one(self, where: Any = None, order_by: Any = None) -> Record | None:
         """The first document that matches, or None."""
-        page = self._page(compile_where(where or {}), ordering.parse(order_by), 1, 0, None).records()
+        page = self._page(*self._asked(where, order_by), 1, 0, None).records()
         return page[0] if page else None
 
     async def page(
         self, where: Any = None, order_by: Any = None, limit: Any = LIMIT, offset: Any = 0, cursor: Any = None, *, fresh: Any = False
     ) -> StoredPage | Page:
         """The documents that match, in order; what is `fresh` is read from the entities themselves."""
-        condition = compile_where(where or {})
-        order = ordering.parse(order_by)
+        condition, order = self._asked(where, order_by)
         found = self._page(condition, order, _within("limit", limit, LIMIT_MAX), _within("offset", offset, 2**31), cursor)
         if not fresh or not has_index(self.id):
             return found
@@ -176,12 +176,12 @@ class Collection(DO, noun=COLLECTION, max_queue=10_000):
 
     async def count(self, where: Any = None) -> int:
         """How many documents match."""
-        rows = self._select(compile_where(where or {}), "count(*) AS n", "")
+        rows = self._select(self._asked(where, None)[0], "count(*) AS n", "")
         return int(rows[0]["n"]) if rows else 0
 
     async def explain(self, where: Any = None, order_by: Any = None) -> list[str]:
         """SQLite's plan for a list: which index it uses, if any."""
-        condition, order = compile_where(where or {}), ordering.parse(order_by)
+        condition, order = self._asked(where, order_by)
         if not self._is_made():
             return []
         self._indexes.serve(condition, order)
@@ -193,10 +193,22 @@ class Collection(DO, noun=COLLECTION, max_queue=10_000):
         self._make_table()
         self._indexes.declare(fields)
 
+    def _asked(self, where: Any, order_by: Any) -> tuple[Condition, ordering.Order]:
+        """What a query asks for. Raises QueryError, also for a field that the entities do not show here."""
+        condition, order = compile_where(where or {}), ordering.parse(order_by)
+        if has_index(self.id):
+            shown = catalog.lookup(self.id).options.index
+            for path in [*condition.named, *(path for path, _ in order.terms)]:
+                if path[0] not in shown and path[0] not in META:
+                    raise QueryError(
+                        f"db.{self.id} shows {', '.join(shown)} of its entities, not {path[0]!r}: add it to index= of the class {self.id}"
+                    )
+        return condition, order
+
     def _page(self, condition: Condition, order: ordering.Order, limit: int, offset: int, cursor: Any) -> StoredPage:
         if cursor is not None:
             behind, params = ordering.after(order, cursor)
-            condition = Condition(f"{condition.sql} AND {behind}", condition.params + params, condition.equal, condition.ranged)
+            condition = dataclasses.replace(condition, sql=f"{condition.sql} AND {behind}", params=condition.params + params)
         if not self._is_made():
             return StoredPage([])
         self._indexes.serve(condition, order)

@@ -35,13 +35,15 @@ class Condition:
     """Fields that must equal one of given values: an index may begin with them."""
     ranged: list[Path] = field(default_factory=list)
     """Fields that must lie in a range: an index may end with one of them."""
+    named: list[Path] = field(default_factory=list)
+    """Every field it speaks of."""
 
 
 def compile_where(where: Any) -> Condition:
     """The condition a filter stands for. Raises QueryError naming what is wrong."""
     compiler = _Compiler()
     sql = compiler.filter(where, depth=0, is_required=True)
-    return Condition(sql, compiler.params, compiler.equal, compiler.ranged)
+    return Condition(sql, compiler.params, compiler.equal, compiler.ranged, compiler.named)
 
 
 def operators_in(value: Any, where: str) -> dict[str, Any] | None:
@@ -66,6 +68,7 @@ class _Compiler:
         self.params: list[Any] = []
         self.equal: list[Path] = []
         self.ranged: list[Path] = []
+        self.named: list[Path] = []
         self._conditions = 0
 
     def filter(self, where: Any, *, depth: int, is_required: bool) -> str:
@@ -93,6 +96,7 @@ class _Compiler:
 
     def _field(self, path: Path, value: Any, *, is_required: bool) -> str:
         name = paths.text_of(path)
+        self.named.append(path)
         operators = operators_in(value, f"the filter of {name!r}")
         if operators is None:
             operators = {"$eq": value}

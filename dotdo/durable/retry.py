@@ -27,7 +27,7 @@ class RetryPolicy:
         max_attempts: calls of the body in all, at least 1.
         backoff: how the delay grows from one attempt to the next.
         initial_delay: the delay after the first failure.
-        max_delay: no delay is longer.
+        max_delay: no delay is longer, unless `initial_delay` is: delays then do not grow.
         factor: what an exponential delay is multiplied by.
         jitter: 0.0 to 1.0; up to this part of the delay is added at random.
         non_retryable: errors that end the step at once.
@@ -53,9 +53,10 @@ class RetryPolicy:
 
     def delay_s(self, attempt: int) -> float:
         """Seconds from the failure of attempt `attempt` (from 1) to the next, without jitter."""
-        initial, longest = durations.seconds(self.initial_delay), durations.seconds(self.max_delay)
+        initial = durations.seconds(self.initial_delay)
+        longest = max(initial, durations.seconds(self.max_delay))
         if self.backoff == "constant":
-            return min(initial, longest)
+            return initial
         if self.backoff == "linear":
             return min(initial * attempt, longest)
         try:

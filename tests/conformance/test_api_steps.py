@@ -62,6 +62,7 @@ POLICIES = {
     "factor": RetryPolicy(max_attempts=4, initial_delay="1s", factor=3),
     "linear": RetryPolicy(max_attempts=5, backoff="linear", initial_delay="2s", max_delay="5s"),
     "constant": RetryPolicy(max_attempts=3, backoff="constant", initial_delay=timedelta(minutes=1), max_delay="1h"),
+    "a long first": RetryPolicy(max_attempts=4, initial_delay="2m"),
     "capped": RetryPolicy(max_attempts=8, initial_delay=10, max_delay="30s"),
     "jitter": RetryPolicy(max_attempts=6, backoff="constant", initial_delay="100s", max_delay="1h", jitter=0.5),
     "picky": RetryPolicy(max_attempts=5, non_retryable=(Fatal, ValueError)),
@@ -91,7 +92,7 @@ def _waits() -> list[float]:
 @pytest.mark.parametrize(
     ("policy", "waits"),
     [
-        ("exponential", [1, 2, 4, 8]), ("factor", [1, 3, 9]), ("linear", [2, 4, 5, 5]), ("constant", [60, 60]),
+        ("exponential", [1, 2, 4, 8]), ("factor", [1, 3, 9]), ("linear", [2, 4, 5, 5]), ("constant", [60, 60]), ("a long first", [120, 120, 120]),
         ("capped", [10, 20, 30, 30, 30, 30, 30]), ("a number", [1, 2, 4]), ("default", [1, 2]),
     ],
 )  # fmt: skip

@@ -289,6 +289,20 @@ async def test_an_entity_whose_class_has_a_new_index_tells_when_it_wakes(rt, bef
         FollowedParcel._do_spec_.options = options
 
 
+async def test_a_field_that_is_not_indexed_is_named_and_not_taken_for_missing(rt):
+    await FollowedParcel("p1").weigh(3)
+    await rt.settle()
+    for ask in (
+        db.FollowedParcel.list({"weight": 3}), db.FollowedParcel.find_one({"$or": [{"status": "new"}, {"weight": {"$gt": 1}}]}),
+        db.FollowedParcel.count({"$not": {"weight": 1}}), db.FollowedParcel.list(order_by="-weight"), db.FollowedParcel.explain({"weight": 3}),
+    ):  # fmt: skip
+        with pytest.raises(QueryError, match="shows status, customer_id of its entities, not 'weight': add it to index="):
+            await ask
+    assert [record["$id"] for record in await db.FollowedParcel.list({"id": "p1", "$type": "FollowedParcel"}, order_by="$created")] == [
+        "p1"
+    ]
+
+
 async def test_a_hostile_filter_is_refused_here_as_well(rt):
     await FollowedParcel("p1").place("c1")
     await rt.settle()
