@@ -20,6 +20,7 @@ from dotdo.durable import saga, unawaited, waits
 from dotdo.durable.operation import Operation, is_inner
 from dotdo.durable.other_ways import OtherWays
 from dotdo.durable.replay import Replay
+from dotdo.durable.rest import Rest
 from dotdo.entity.task import EntityTask
 from dotdo.entity.turn import Branch, Ending, Position, Turn, TurnRecord
 from dotdo.errors import CodecError, ExecutionCancelled, RemoteError, ReplayDrift
@@ -36,7 +37,7 @@ _NOTHING: Any = ()
 _NOBODY: Any = []
 
 
-class Run:
+class Run(Rest):
     """A call in memory."""
 
     # What most calls never touch lives on the class, and on the instance only once it differs.
@@ -528,12 +529,7 @@ class Run:
             else:
                 call.reject(blob)
 
-    # -- parking ------------------------------------------------------------------------------------------------
-
-    @property
-    def has_body(self) -> bool:
-        """True while the body of a step runs."""
-        return any(o.is_represented and not o.withdrawn for o in self.operations.values())
+    # -- pausing ------------------------------------------------------------------------------------------------
 
     def hold_back(self, action: Callable[[], None]) -> None:
         """The run is being paused: `action` waits for `resume`."""
@@ -544,63 +540,6 @@ class Run:
         actions, self._held_back = self._held_back, []
         for action in actions:
             action()
-
-    @property
-    def is_parked(self) -> bool:
-        """True when every task waits, directly or through tasks it started, for something durable."""
-        if self.is_over or not self.operations or not self.is_journaled:
-            return False
-        if self.replay is not None and (self.replay.is_going_on or self.replay.is_delivering):
-            return False
-        if not all(o.is_parked or o.is_represented for o in self.operations.values()):
-            return False
-        parked = {operation.future for operation in self.operations.values()}
-        for task in self.tasks:
-            waits_for = task.waits_for
-            if waits_for in parked or isinstance(waits_for, EntityTask):
-                continue
-            if waits_for is None or len(self.tasks) == 1:
-                return False
-            prefix = f"{task.branch.path}."
-            if not any(other.branch.path.startswith(prefix) for other in self.tasks if other is not task):
-                return False
-        return True
-
-    @property
-    def is_at_rest(self) -> bool:
-        """True when every task waits for something durable or for another entity (whose own rest is looked at there)."""
-        replay = self.replay
-        if replay is not None and replay.is_going_on:
-            return replay.is_stuck
-        if (replay is not None and replay.is_delivering) or (not self.operations and not self.trying):
-            return False
-        return all(o.is_parked or o.is_represented or o.is_remote for o in self.operations.values()) and all(
-            task.waits_for is not None for task in self.tasks
-        )
-
-    @property
-    def waits_outside(self) -> bool:
-        """True when a task waits for something the runtime knows nothing of: a socket, a thread, an event in memory."""
-        known = {operation.future for operation in self.operations.values()}
-        paths = [task.branch.path for task in self.tasks]
-        for task in self.tasks:
-            waits_for = task.waits_for
-            if waits_for is None or waits_for in known or isinstance(waits_for, EntityTask):
-                continue
-            prefix = f"{task.branch.path}."
-            if not any(path.startswith(prefix) for path in paths):
-                return True
-        return False
-
-    @property
-    def until(self) -> float | None:
-        """When the earliest parked operation is due."""
-        times = [operation.until for operation in self.operations.values() if operation.until is not None]
-        return min(times) if times else None
-
-    @property
-    def waiting_for(self) -> str:
-        return ", ".join(sorted(operation.waiting_for for operation in self.operations.values()))
 
     def may_be_parked(self) -> None:
         """An operation parked: tell entity callers once, and let the entity become idle."""

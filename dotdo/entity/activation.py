@@ -40,7 +40,7 @@ _log = logging.getLogger("dotdo")
 
 
 class State(Enum):
-    """The life of an activation; `Activation._become` is the only place that moves it."""
+    """The life of an activation: from OPENING to ACTIVE, and by CLOSING (hibernation) or at once to ENDED."""
 
     OPENING = "opening"
     ACTIVE = "active"
@@ -460,14 +460,7 @@ class Activation:
         self.host.run_in_worker(self.file.discard, lambda _r, e: self.host.activation_ended(self, e or (error if wakes_again else None)))
 
     def abort(self, error: BaseException) -> None:
-        """Reset the entity: uncommitted writes are dropped, everyone waiting gets `error`."""
-        if self.turn is not None:
-            self.abort_error = error
-        else:
-            self.break_down(error)
-
-    def abort_now(self, error: BaseException) -> None:
-        """A sync failed: the activation ends, whatever it is doing."""
+        """Reset the entity, whatever it is doing: uncommitted writes are dropped, everyone waiting gets `error`."""
         if self.turn is not None:
             self.abort_error = error
         else:

@@ -33,8 +33,10 @@ from dotdo.hosting.local_call import LocalCall
 from dotdo.hosting.memory import Memory
 from dotdo.hosting.owned_shards import OwnedShards
 from dotdo.hosting.renewal import Renewal
+from dotdo.hosting.room import Room
 from dotdo.hosting.single_entity import SingleEntity
 from dotdo.hosting.territory import Territory
+from dotdo.hosting.workers import Workers
 from dotdo.names import CONTROL_NOUN, check_id, key_of, split_key
 from dotdo.rpc import frames
 from dotdo.rpc.client import Answer
@@ -108,15 +110,14 @@ class Host:
         self._calls_out = 0
         self._disk = disk
         self.router = router
-        self._workers = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="dotdo-worker")
-        self._worker_jobs = 0
+        self._workers = Workers(loop, settings.worker_threads)
         self._links = Links(router, self.client_id, "host", loop)
         self._listeners: dict[str, dict[str, list[IncomingCall]]] = {}
         self.shards: OwnedShards | None = None
         self.territory: Territory
         if entity is None:
             self.territory = self.shards = OwnedShards(
-                folder, shards, clock=clock, workers=self._workers, wake=self.wake, spawn=self.spawn
+                folder, shards, clock=clock, workers=self._workers.pool, wake=self.wake, spawn=self.spawn
             )  # fmt: skip
         else:
             self.territory = entity
@@ -127,13 +128,11 @@ class Host:
         self._woken_too_early: set[str] = set()
         self._is_stopping = False
         self.slot: TurnSlot | None = slot
-        self._evicting = False
         self._bedtime = Bedtime(self)
+        self._room = Room(self, self._bedtime)
         self._renewal = Renewal(self)
         catalog.on_replaced(self._renewal)
-        self._memory = Memory(loop, self._workers)
-        self._open_files: set[Activation] = set()
-        self._closing = False
+        self._memory = Memory(loop, self._workers.pool)
         self._background: set[asyncio.Task[Any]] = set()
         self._stopped: asyncio.Future[None] | None = None
         self._by_gate: dict[int, Activation] = {}
@@ -213,7 +212,7 @@ class Host:
     @property
     def workers(self) -> ThreadPoolExecutor:
         """Threads for jobs that block."""
-        return self._workers
+        return self._workers.pool
 
     @property
     def disk(self) -> Disk:
@@ -239,7 +238,7 @@ class Host:
             session.close()
         await self.territory.give_back()
         self.sync_pool.close()
-        self._workers.shutdown(wait=False)
+        self._workers.close(wait=False)
         if self.loop.get_task_factory() is tasks.factory:
             self.loop.set_task_factory(self._factory_before)
 
@@ -262,7 +261,7 @@ class Host:
             session.close()
         self.territory.drop()
         self.sync_pool.close()
-        self._workers.shutdown(wait=True)
+        self._workers.close(wait=True)
         for close in self._left_open:  # SQLite's locks must go, as they do with a process
             close()
         self._left_open.clear()
@@ -329,8 +328,7 @@ class Host:
         self.activations[(noun, entity_id)] = activation
         self._by_gate[id(activation.gate)] = activation
         activation.open()
-        if len(self.activations) > self.settings.max_active:
-            self._evict()
+        self._room.entered()
         return activation
 
     def send_call(
@@ -416,30 +414,7 @@ class Host:
     # -- what activations ask -----------------------------------------------------------------------------------
 
     def run_in_worker(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
-        self._worker_jobs += 1
-
-        def finish(result: Any, error: BaseException | None) -> None:
-            self._worker_jobs -= 1
-            done(result, error)
-
-        def work() -> None:
-            try:
-                result = job()
-            except BaseException as error:  # carried to the loop
-                self._threadsafe(finish, None, error)
-            else:
-                self._threadsafe(finish, result, None)
-
-        try:
-            self._workers.submit(work)
-        except RuntimeError:  # the interpreter is ending and takes no jobs any more: what must be written is written here
-            work()
-
-    def _threadsafe(self, callback: Callable[..., None], *args: Any) -> None:
-        try:
-            self.loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:
-            _log.debug("the loop was closed while a worker ran")
+        self._workers.run(job, done)
 
     def touched(self, activation: Activation) -> None:
         if activation.idle_timer is None and activation.state is State.ACTIVE:
@@ -479,49 +454,15 @@ class Host:
 
         activation.hibernate(put)
 
-    def _evict(self) -> None:
-        """Too many are active: the least recently used idle ones go to sleep."""
-        if self._evicting:
-            return
-        self._evicting = True
-
-        def evict() -> None:
-            self._evicting = False
-            room = self.settings.max_active
-            over = len(self.activations) - room
-            if over <= 0:
-                return
-            idle = sorted((a for a in self.activations.values() if a.is_idle), key=lambda a: a.used_at)
-            self._bedtime.put(idle[: over + room // 20])
-
-        self.loop.call_soon(evict)
-
     def file_opened(self, activation: Activation) -> None:
-        self._open_files.add(activation)
-        if len(self._open_files) > self.settings.max_open and not self._closing:
-            self._closing = True
-            self.loop.call_soon(self._close_files)
-
-    def _close_files(self) -> None:
-        """Too many files are open: the least recently used are closed, their entities stay."""
-        self._closing = False
-        over = len(self._open_files) - self.settings.max_open
-        if over <= 0:
-            return
-        wanted = over + self.settings.max_open // 20
-        for activation in sorted(self._open_files, key=lambda a: a.used_at):
-            if not activation.file.is_open or activation.close_file():
-                self._open_files.discard(activation)
-                wanted -= 1
-            if wanted <= 0:
-                return
+        self._room.opened(activation)
 
     def activation_ended(self, activation: Activation, error: BaseException | None) -> None:
         place = (activation.spec.noun, activation.id)
         if self.activations.get(place) is activation:
             del self.activations[place]
         self._by_gate.pop(id(activation.gate), None)
-        self._open_files.discard(activation)
+        self._room.left(activation)
         if activation.idle_timer is not None:
             activation.idle_timer.cancel()
             activation.idle_timer = None
@@ -549,7 +490,7 @@ class Host:
         if activation is None:
             gate.fail(error)
         else:
-            activation.abort_now(error)
+            activation.abort(error)
 
     async def answered(self) -> None:
         """Wait until every control call is answered."""
@@ -568,7 +509,7 @@ class Host:
     def call_threadsafe(self, callback: Callable[..., None], *args: Any) -> None:
         """Call on this host's loop, from any thread."""
         if not self._is_stopping:
-            self._threadsafe(callback, *args)
+            self._workers.tell(callback, *args)
 
     @property
     def is_stopping(self) -> bool:
@@ -579,7 +520,7 @@ class Host:
     def is_quiet(self) -> bool:
         """True when nothing can run before a timer fires."""
         return (
-            self._worker_jobs == 0
+            self._workers.are_idle
             and self.sync_pool.is_idle
             and not self._background
             and all(a.is_at_rest for a in self.activations.values())
