@@ -22,6 +22,7 @@ from dotdo.durable.retry import RetryPolicy
 from dotdo.durable.saga import Saga
 from dotdo.durable.waits import NO_DEFAULT
 from dotdo.durable_object import capabilities
+from dotdo.durable_object.entity_log import EntityLog
 from dotdo.entity import input_gate
 from dotdo.entity.noun import HOOKS, NounOptions, NounSpec
 from dotdo.errors import Aborted, DefinitionError, Hibernated
@@ -134,8 +135,8 @@ class DO:
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
-        """A logger that names the entity."""
-        return logging.LoggerAdapter(logging.getLogger(f"dotdo.entity.{self._do_.spec.noun}"), {"key": self._do_.key})
+        """A logger that names the entity (`dotdo.entity.<noun>`); a replay does not write again what is written already."""
+        return EntityLog(self._do_)
 
     @property
     def _ledger(self) -> Ledger:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import AsyncMock
 
 import pytest
 
 import dotdo
-from dotdo import DO, N, db, on, send, sleep, step, workflow
+from dotdo import DO, N, Permanent, db, on, send, sleep, step, workflow
 from dotdo.testing import runtime
 
 handled: list[str] = []
@@ -83,6 +84,27 @@ async def test_a_method_runs_with_an_async_mock():
             ("ApiTested", "processed", "ApiTested/a"),
             ("Email", "send", "ApiTested/a"),
         ]
+
+
+@pytest.mark.feature(385, 388)
+async def test_an_asyncmock_is_a_mock_as_well_and_says_what_it_was_given():
+    charge = AsyncMock(side_effect=[ConnectionError("busy"), {"id": "ch_1"}])
+    async with runtime(clock="virtual", modules=[__name__]) as rt:
+        run = await rt.execute(order_workflow, ORDER, mocks={"process-payment": charge})
+        assert (await run.result())["paid"] == {"id": "ch_1"}
+    charge.assert_awaited_with(ORDER)
+    assert charge.await_count == 2, "what fails once is tried again without being asked to"
+
+
+@pytest.mark.feature(387)
+async def test_a_payment_that_fails_for_good_fails_the_run_with_its_own_error():
+    charge = AsyncMock(side_effect=Permanent("Payment failed"))
+    async with runtime(clock="virtual", modules=[__name__]) as rt:
+        run = await rt.execute(order_workflow, ORDER, mocks={"process-payment": charge})
+        with pytest.raises(Permanent, match="Payment failed"):
+            await run.result()
+        assert await run.status() == "failed"
+        assert rt.emails == []
 
 
 @pytest.mark.feature(393)

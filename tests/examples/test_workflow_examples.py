@@ -2,7 +2,8 @@
 
 import pytest
 
-from examples import approval_template, email_campaign, lead_enrichment, onboarding_workflow, shop_order, side_by_side
+from dotdo.testing import runtime
+from examples import approval_template, email_campaign, lead_enrichment, lead_intake, onboarding_workflow, shop_order, side_by_side
 
 
 @pytest.mark.feature(109, 113, 374, 378, 427)
@@ -62,3 +63,25 @@ async def test_bounded_and_debounced_work(capsys):
         "['sea.small', 'mountains.small', 'sky.small', 'a.small', 'harbour.small']",
         "[None, None, None, 'indexed ann'] ['ann']",
     ]
+
+
+@pytest.mark.feature(118, 121, 122, 123, 125, 397, 429)
+async def test_a_lead_that_comes_in_is_asked_about_over_http_and_what_fails_is_made_good(capsys):
+    await lead_intake.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "{'company': 'Lamps Ltd', 'owner': 'vera', 'note': 'called Ann back'}", "  completed, 3 of 3, asked 2 times",
+        "{'company': 'Corner Shop', 'owner': 'the pool', 'note': None}", "  completed, 3 of 3, asked 2 times",
+        "{'company': None, 'owner': None, 'note': None}", "  completed, 3 of 3, asked 2 times",
+    ]  # fmt: skip
+
+
+@pytest.mark.feature(125, 429)
+@pytest.mark.parametrize("after", ["find-company", "assign-owner"])
+async def test_a_lead_goes_on_where_it_was_after_a_crash_and_asks_nobody_again(after):
+    lead_intake.ASKED.clear()
+    with lead_intake.other_system() as url:
+        async with runtime(clock="virtual") as rt:
+            rt.crash_after(after)
+            run = await lead_intake.intake.start(url, {"name": "Ann", "email": "ann@lamps.example"}, id="lead")
+            assert (await run.result())["note"] == "called Ann back"
+            assert len(lead_intake.ASKED) == 2, "once refused, once answered"
