@@ -35,7 +35,7 @@ async def ids(page):
     return [record.id for record in page]
 
 
-@pytest.mark.feature(320, 321, 322)
+@pytest.mark.feature(320, 321, 322, 323)
 async def test_every_spelling_creates_and_finds_the_same_documents(rt):
     one = await db.Orders.create({"customer": "c1", "total": 10})
     two = await db.create(N.Order, {"customer": "c2", "total": 20})

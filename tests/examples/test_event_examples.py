@@ -24,7 +24,7 @@ def alone(module):
     return runtime(clock="virtual", modules=[module.__name__])
 
 
-@pytest.mark.feature(419, 67, 75, 80)
+@pytest.mark.feature(67, 75, 80, 152, 358, 373, 419)
 async def test_orders_are_fulfilled_or_cancelled_with_the_reason(capsys):
     order_fulfilment.OUTCOMES.clear()
     async with alone(order_fulfilment):
@@ -48,7 +48,7 @@ async def test_a_launch_is_over_when_all_departments_are_done_at_once(capsys):
     ]  # fmt: skip
 
 
-@pytest.mark.feature(422, 84, 88)
+@pytest.mark.feature(153, 422, 84, 88)
 @pytest.mark.parametrize(("logins", "offer"), [(9, "trial-to-paid, 20% off"), (1, "success-call")])
 async def test_a_subscription_goes_from_event_to_event_and_the_trial_ends_on_time(logins, offer):
     subscription_lifecycle.MAILS.clear()

@@ -55,7 +55,7 @@ def _expense(amount):
     return expense_approval.ExpenseIn(description="flight", amount=amount, submitter="sam", manager="mia", vp="vera")
 
 
-@pytest.mark.feature(289, 431, 438)
+@pytest.mark.feature(138, 289, 431, 438)
 @pytest.mark.parametrize(("amount", "asked"), [(99, []), (100, ["mia"]), (1_000, ["mia"]), (1_001, ["mia", "vera"])])
 async def test_an_expense_asks_whom_its_amount_demands_and_is_paid_once(virtual, amount, asked):
     run = await dotdo.start(expense_approval.BusinessTrip("t").settle, _expense(amount))

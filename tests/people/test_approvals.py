@@ -220,6 +220,7 @@ async def test_at_the_deadline_it_expires_and_nobody_can_decide_any_more(virtual
         await approvals.approve(approval.id, by="manager")
 
 
+@pytest.mark.feature(140)
 async def test_a_deadline_that_has_passed_expires_at_once(virtual):
     now = (await approvals.request(title="clock", approvers=["x"])).created_at
     approval = await approvals.request(title="late", approvers=["ann"], deadline=now - timedelta(days=1))

@@ -269,7 +269,7 @@ async def test_ids_that_are_no_names_are_reached_through_steps(virtual):
 # -- waiting, retrying, failing ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.feature(197, 198, 209)
+@pytest.mark.feature(139, 197, 198, 209)
 async def test_a_wait_is_over_once_and_three_days_later(virtual):
     wf = Bench("b")
     await wf.register(definition(step("welcome"), step("wait", "noop", "welcome", wait="3d"), step("tips", "count", "wait")))
