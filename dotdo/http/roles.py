@@ -7,7 +7,7 @@
 Each role holds the one before. Without tokens only this machine is answered: a request whose both ends are loopback (or a
 Unix socket), which names a loopback host and comes from no other origin, so that no web page can reach it through the
 browser of whoever works here. Health and webhooks, which have signatures of their own, take no token; nor, where there are
-tokens, do the dashboard's files, which know nothing and ask for one.
+tokens, do the files of the pages at / and /docs, which know nothing and ask for one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ ROLES = ("viewer", "caller", "operator")
 TOKEN_LENGTH_MIN = 16
 TOKEN_LENGTH_MAX = 512
 OPEN_PATHS = frozenset({"/health", "/ready"})
+PAGES = frozenset({"/", "/docs"})
+PAGE_FILES = ("/assets/", "/docs/")
 
 _ACTS = ("/executions/", "/approvals/", "/approvals", "/tasks/", "/tasks", "/dead-letters", "/schedules", "/entities")
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -83,7 +85,7 @@ def check(scope: Mapping[str, Any], headers: Mapping[str, str], tokens: Tokens, 
     method = scope.get("method", "GET")
     if method in READS and path in OPEN_PATHS and scope["type"] == "http":
         return 0
-    if tokens and method in READS and (path == "/" or path.startswith("/assets/")) and scope["type"] == "http":
+    if tokens and method in READS and (path in PAGES or path.startswith(PAGE_FILES)) and scope["type"] == "http":
         return 0
     if not tokens:
         check_is_local(scope, headers, origins)
