@@ -9,6 +9,7 @@ gives what the handlers answer.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,8 +21,8 @@ from dotdo.events import names, registry
 from dotdo.events.event import Event, current_event
 from dotdo.events.names import EventName
 from dotdo.rpc import caller as callers
-from dotdo.rpc.node import Node
-from dotdo.rpc.promise import CallPromise
+from dotdo.rpc.node import CallOptions, Node
+from dotdo.rpc.promise import CallPromise, make_options
 
 
 class Watcher(Protocol):
@@ -71,7 +72,21 @@ class Delivery(CallPromise):
 class Send:
     """`send`, for code inside and outside entities."""
 
-    __slots__ = ()
+    __slots__ = ("_options",)
+
+    def __init__(self, options: CallOptions | None = None) -> None:
+        self._options = options
+
+    def with_options(self, *, call_id: str) -> Send:
+        """`send` of an event that goes once: the same id, name and payload again send nothing, and give the first answer.
+
+        Args:
+            call_id: 1 to 200 characters; known for as long as the ids of calls are.
+
+        Raises:
+            CallIdConflict: (when awaited) the id was used for the same name with another payload.
+        """
+        return Send(make_options(call_id, None))
 
     def __call__(
         self, name: str | EventName, /, *payload: Any, to: str | EventName | None = None, send_at: datetime | None = None, **fields: Any
@@ -103,7 +118,7 @@ class Send:
         if to is None and names.scope_of(text) is None and registry.command_noun(text) is not None:
             entity_of(text, data)
         receiver = None if to is None else str(to)
-        return _send(text, data, receiver, send_at, is_keywords=bool(fields), has_data=bool(payload or fields))
+        return _send(text, data, receiver, send_at, self._options, is_keywords=bool(fields), has_data=bool(payload or fields))
 
     def __getattr__(self, noun: str) -> _Sending:
         if noun.startswith("_"):
@@ -153,18 +168,25 @@ def value_of(data: Any, field: str) -> Any:
     return data.get(field) if isinstance(data, dict) else getattr(data, field.lstrip("$"), None)
 
 
-def _send(name: str, data: Any, to: str | None, send_at: datetime | None, *, is_keywords: bool, has_data: bool) -> Delivery:
+def _send(
+    name: str, data: Any, to: str | None, send_at: datetime | None, options: CallOptions | None, *, is_keywords: bool, has_data: bool
+) -> Delivery:
     cause = current_event()
     via = cause.via if cause is not None else ()
     caller = callers.current()
     ledger = getattr(caller, "ledger", None)
-    at = clock.to_datetime(ledger.handed(ledger.activation.host.clock.now)) if ledger is not None else None
+    at = None  # of what goes once the log says when: a repeat is to be the same to the byte
+    if ledger is not None and options is None:
+        at = clock.to_datetime(ledger.handed(ledger.activation.host.clock.now))
     source = ledger.activation.key if ledger is not None else ""
-    node = _EventNode(EVENT_LOG, name.partition("@")[0], None, (), b"", None)
+    node = _EventNode(EVENT_LOG, name.partition("@")[0], None, (), b"", options)
     node.wants_receipt = False
     promise = Delivery(node)
     due = None if send_at is None else clock.to_epoch(send_at)
-    identity = secrets.token_hex(8) if ledger is None else ledger.handed(lambda: secrets.token_hex(8))
+    if options is not None:
+        identity = hashlib.blake2b(f"{name} {options.call_id}".encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    else:
+        identity = secrets.token_hex(8) if ledger is None else ledger.handed(lambda: secrets.token_hex(8))
     event = Event(identity, name, data, at, source, is_keywords, has_data, via[-VIA_MAX:])
     try:
         node.payload = codec.encode([[event, to, due], {}])

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from dotdo.events import names, registry
-from dotdo.events.sending import send
+from dotdo.events.sending import Send, send
 from dotdo.hosting import catalog
 from dotdo.http import answers, body, reach, roles
 from dotdo.http.arguments import NOTHING, signature_of, with_stubs
-from dotdo.http.nouns import within
+from dotdo.http.nouns import idempotency_key, within
+from dotdo.http.openapi import ANY_JSON, ONCE
 from dotdo.http.problems import Problem
 
 router = APIRouter(tags=["events"])
@@ -21,24 +22,28 @@ RUNTIME_EVENTS = frozenset({"Approval", "HumanTask", "Task", "Workflow", "Schedu
 """Nouns whose events the runtime itself sends; who may only call may not speak for it."""
 
 
-@router.post("/events/{name}")
+@router.post("/events/{name}", openapi_extra={**ANY_JSON, **ONCE})
 async def publish(
     request: Request,
     name: str,
     wait: Annotated[bool, Query(description="wait for what the handlers answer")] = False,  # noqa: FBT002  # a query parameter
     to: Annotated[str | None, Query(description="the id of the entity a command is for")] = None,
 ) -> Response:
-    """Send the body, any JSON, as the event's data. 202 once it is safe; with `?wait=true` what the handlers answer."""
+    """Send the body, any JSON, as the event's data. 202 once it is safe; with `?wait=true` what the handlers answer.
+
+    With an Idempotency-Key the event is sent once, however often it is asked for.
+    """
     check_may_send(request, name)
+    key = idempotency_key(request)
     data = await body.read(request)
-    sent = _sent(name, data, to)
+    sent = _sent(name, data, to, send if key is None else send.with_options(call_id=key))
     if wait:
         return answers.response({"id": sent.id, "result": await within(request, _answer_of(sent))})
     await within(request, sent.queued())
     return answers.response({"id": sent.id}, 202)
 
 
-def _sent(name: str, data: Any, to: str | None) -> Any:
+def _sent(name: str, data: Any, to: str | None, send: Send) -> Any:
     """What is sent; for a noun's method its arguments are checked first, as those of a call are."""
     spec = registry.command_noun(str(names.unscoped(str(names.parse_event(name)))))
     if spec is None:

@@ -18,6 +18,7 @@ from dotdo.http import answers, body, streams
 from dotdo.http.arguments import NOTHING
 from dotdo.http.door import bounded
 from dotdo.http.nouns import started, within
+from dotdo.http.openapi import ANY_JSON
 from dotdo.http.problems import Problem
 
 router = APIRouter(tags=["executions"])
@@ -75,7 +76,7 @@ async def info(request: Request, execution_id: str) -> Response:
     return answers.response(answers.info(await within(request, _known(Execution(execution_id).info()))))
 
 
-@router.post("/executions/{execution_id:path}/signal")
+@router.post("/executions/{execution_id:path}/signal", openapi_extra=ANY_JSON)
 async def signal(request: Request, execution_id: str, name: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:
     """Hand the body, any JSON, to its `wait_for(name)`."""
     if ":" in name or "!" in name:
@@ -97,7 +98,7 @@ async def act(request: Request, execution_id: str, verb: Literal["cancel", "paus
     return started(outcome.id) if isinstance(outcome, Execution) else answers.response({"done": outcome})
 
 
-@router.post("/callbacks/{callback_id:path}", tags=["callbacks"])
+@router.post("/callbacks/{callback_id:path}", tags=["callbacks"], openapi_extra=ANY_JSON)
 async def resolve(request: Request, callback_id: str, outcome: Annotated[Literal["complete", "fail"], Query()] = "complete") -> Response:
     """Resolve a callback with the body, any JSON; with `?outcome=fail` the body is the reason. False if it had its outcome already."""
     value = await body.read(request)

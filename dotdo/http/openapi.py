@@ -23,6 +23,10 @@ _KEY = {
     "name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 200},
     "description": "The same key gives the recorded answer.",
 }  # fmt: skip
+ONCE: dict[str, Any] = {"parameters": [_KEY]}
+"""For `openapi_extra` of a route that takes an Idempotency-Key ..."""
+ANY_JSON: dict[str, Any] = {"requestBody": {"required": False, "content": {"application/json": {"schema": {}}}}}
+"""... and of one that reads its body itself."""
 _PREFER = {
     "name": "Prefer", "in": "header", "required": False, "schema": {"type": "string", "enum": ["respond-async"]},
     "description": "Start it as an execution and answer 202 at once.",

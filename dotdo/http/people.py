@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from dotdo.http import answers
 from dotdo.http.door import bounded
-from dotdo.http.nouns import within
+from dotdo.http.nouns import idempotency_key, within
+from dotdo.http.openapi import ONCE
 from dotdo.people.approvals import approvals
 from dotdo.people.tasks import tasks
 
@@ -124,16 +125,22 @@ class Filters(pydantic.BaseModel):
         return {**self.model_dump(), "limit": bounded(request, self.limit)}
 
 
+def _given(request: Request, new: NewApproval | NewTask) -> dict[str, Any]:
+    given = new.model_dump(exclude_unset=True)
+    key = idempotency_key(request)
+    return given if key is None or given.get("id") is not None else {**given, "id": key}
+
+
 @approvals_router.get("")
 async def list_approvals(request: Request, filters: Annotated[Filters, Query()]) -> Response:
     """Approvals, the most urgent first, then the oldest."""
     return answers.response({"approvals": await within(request, approvals.list(**filters.given(request)))})
 
 
-@approvals_router.post("", status_code=201)
+@approvals_router.post("", status_code=201, openapi_extra=ONCE)
 async def request_approval(request: Request, new: NewApproval) -> Response:
-    """Ask for an approval."""
-    return answers.response(await within(request, approvals.request(**new.model_dump(exclude_unset=True))), 201)
+    """Ask for an approval; the same `id`, or the same Idempotency-Key without one, again gives the one there is."""
+    return answers.response(await within(request, approvals.request(**_given(request, new))), 201)
 
 
 @approvals_router.get("/{id:path}")
@@ -178,10 +185,10 @@ async def list_tasks(request: Request, filters: Annotated[Filters, Query()]) -> 
     return answers.response({"tasks": await within(request, tasks.list(**filters.given(request)))})
 
 
-@tasks_router.post("", status_code=201)
+@tasks_router.post("", status_code=201, openapi_extra=ONCE)
 async def create_task(request: Request, new: NewTask) -> Response:
-    """Ask somebody to do something."""
-    given = new.model_dump(exclude_unset=True)
+    """Ask somebody to do something; the same `id`, or the same Idempotency-Key without one, again gives the task there is."""
+    given = _given(request, new)
     return answers.response(await within(request, tasks.create(given.pop("title"), **given)), 201)
 
 

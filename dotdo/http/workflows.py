@@ -14,6 +14,7 @@ from starlette.responses import Response
 from dotdo.http import answers, body, reach
 from dotdo.http.arguments import Signature
 from dotdo.http.nouns import idempotency_key, started, within
+from dotdo.http.openapi import ANY_JSON, ONCE
 from dotdo.http.problems import Problem
 from dotdo.workflows import functions
 from dotdo.workflows.declared import Workflow
@@ -32,7 +33,7 @@ async def list_workflows() -> Response:
     return answers.response({"workflows": [*found, *nouns]})
 
 
-@router.post("/{name:path}")
+@router.post("/{name:path}", openapi_extra={**ANY_JSON, **ONCE})
 async def start(
     request: Request,
     name: str,

@@ -139,6 +139,32 @@ async def test_events_are_sent_and_answered_over_http():
     assert send is not None
 
 
+async def test_what_is_asked_for_twice_under_one_idempotency_key_happens_once():
+    once = {"idempotency-key": "once-1"}
+    async with runtime() as rt, client_of(app()) as http:
+        sent = [await http.post("/events/DoorPayment.succeeded", json={"id": "e", "till": "t6"}, headers=once) for _ in range(3)]
+        assert [one.status_code for one in sent] == [202] * 3
+        assert len({one.json()["id"] for one in sent}) == 1
+        await rt.settle()
+        assert await DoorTill("t6").paid == ["e"]
+        other = await http.post("/events/DoorPayment.succeeded", json={"id": "f", "till": "t6"}, headers=once)
+        assert (other.status_code, other.json()["code"]) == (409, "call_id_conflict")
+        for path, body in (("/approvals", {"title": "PO", "approvers": ["ann"]}), ("/tasks", {"title": "Call", "assignee": "ann"})):
+            made = [await http.post(path, json=body, headers=once) for _ in range(2)]
+            assert [one.status_code for one in made] == [201] * 2, made[1].text
+            assert len((await http.get(path)).json()[path[1:]]) == 1
+            assert (await http.post(path, json=body, headers={"idempotency-key": ""})).json()["code"] == "bad_idempotency_key"
+
+
+async def test_routes_that_read_their_body_themselves_are_described_with_it():
+    async with runtime(), client_of(app()) as http:
+        paths = (await http.get("/openapi.json")).json()["paths"]
+        for path in ("/events/{name}", "/workflows/{name}", "/executions/{execution_id}/signal", "/callbacks/{callback_id}", "/rpc"):
+            assert "content" in paths[path]["post"]["requestBody"], path
+        for path in ("/events/{name}", "/workflows/{name}", "/approvals", "/tasks"):
+            assert "Idempotency-Key" in [one["name"] for one in paths[path]["post"]["parameters"]], path
+
+
 async def test_many_streams_and_connections_are_held_while_calls_run():
     import httpx
     import websockets

@@ -16,10 +16,12 @@ from dotdo.http.roles import SUBPROTOCOL
 
 router = APIRouter(tags=["Cap'n Web"])
 
+_LINES = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}}
+
 GOING_AWAY, PROTOCOL_ENDED, TOO_SLOW, TRY_LATER = 1001, 3000, 1008, 1013
 
 
-@router.post("/rpc", response_class=Response)
+@router.post("/rpc", response_class=Response, openapi_extra=_LINES)
 async def batch(request: Request) -> Response:
     """A batch: one message a line in, one message a line out. Nothing of it outlives the request."""
     door = door_of(request)
