@@ -288,7 +288,7 @@ class ServerSession(asyncio.Protocol):
                 raise frames.FrameError(f"unknown message type {kind}")
 
     def _greet(self, messages: list[list[Any]]) -> None:
-        hello = messages[0]
+        hello = messages[0] if messages else []
         if len(hello) != 5 or hello[0] != frames.HELLO or hello[1] != frames.VERSION:
             raise frames.FrameError("the first message is not a greeting of this version")
         if not isinstance(hello[2], str) or not hmac.compare_digest(hello[2].encode(), self._token.encode()):

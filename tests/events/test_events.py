@@ -256,3 +256,22 @@ async def test_delayed(virtual):
     assert seen == []
     await virtual.advance("2d")
     assert len(seen) == 2
+
+
+class Teller(DO, noun="EvTeller"):
+    async def tell(self, n):
+        for _ in range(3):
+            await send.with_options(call_id="told").Thing.created({"n": n}).queued()
+
+
+async def test_what_is_sent_under_one_call_id_goes_once(virtual):
+    answers = [await send.with_options(call_id="a").Thing.created({"n": 1}) for _ in range(3)]
+    assert answers == [["first", "second"]] * 3
+    await send.with_options(call_id="b").Thing.created({"n": 2})
+    with pytest.raises(dotdo.CallIdConflict):
+        await send.with_options(call_id="a").Thing.created({"n": 3})
+    await Teller("t").tell(4)
+    await virtual.settle()
+    assert [thing["n"] for who, thing in seen if who == "first"] == [1, 2, 4]
+    with pytest.raises(ValueError, match="1 to 200"):
+        send.with_options(call_id="")

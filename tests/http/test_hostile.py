@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import hashlib
+import hmac
 import json
+import time
+import tracemalloc
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
@@ -38,7 +44,7 @@ class DoorVictim(DO):
         ran.append("free")
 
     async def setup(self) -> None:
-        pass
+        self.storage.sql("CREATE TABLE IF NOT EXISTS t(a)")
 
     async def me(self) -> DoorVictim:
         return DoorVictim(self.id)
@@ -169,8 +175,92 @@ def http_cases() -> list[Case]:
         {}, {"stripe-signature": ""}, {"stripe-signature": "t=1,v1=00"}, {"stripe-signature": "t=x,v1="}, {"stripe-signature": "v1=" + "0" * 64},
         {"stripe-signature": "t=99999999999,v1=" + "0" * 64}, {"stripe-signature": ",,,=,=" * 50}, {"dotdo-signature": "t=\u00b2,v1=0".encode().decode("latin-1")},
     )]  # fmt: skip
+    cases += webhook_cases()
     cases += [("POST", "/DoorVictim/v/touch", {**JSON, "content-length": length}, b"[1]") for length in ("-1", "x", "99999999999999999999")]
     cases += [("GET", "/" + "x/" * 5_000, {}, b"")]
+    return cases + dashboard_cases() + operator_cases()
+
+
+HOOKS = {"door-hostile": "stripe", "door-hostile-github": "github", "door-hostile-standard": "standard"}
+
+
+def webhook_cases() -> list[Case]:
+    """Deliveries with a wrong signature, and with a right one under a body that is none."""
+    good = b'{"id":"e"}'
+    digest, stamp = hmac.new(b"s", good, hashlib.sha256).hexdigest(), str(int(time.time()))
+    signatures: list[tuple[str, dict[str, str]]] = [
+        *(("door-hostile-github", {"x-hub-signature-256": one}) for one in ("", "sha256=", "sha1=" + digest, digest[:-1], digest.upper(), "sha256=" + "\u00e4")),
+        *(("door-hostile-standard", {"webhook-id": "m", "webhook-timestamp": at, "webhook-signature": one})
+          for at in (stamp, "", "x", "-1", "1e9", "9" * 13) for one in ("", "v1,", "v1,AAAA", "v2," + digest, "v1," * 500, "v1,\u00e4")),
+        ("door-hostile", {"stripe-signature": f"t={stamp},v0={digest}"}), ("door-hostile", {"stripe-signature": f"t={stamp},v1={digest}"}),
+        ("door-hostile", {"stripe-signature": f"t={stamp}," + "v1=00," * 2_000}), ("door-hostile", {"stripe-signature": f"t={stamp}.0,v1={digest}"}),
+    ]  # fmt: skip
+    cases: list[Case] = [("POST", f"/webhooks/{path}", {**JSON, **headers}, good) for path, headers in signatures]
+    for body in (b"", b"{", b"\xff\xfe", b"NaN", b'{"id":1}x', b"[" * 5_000, b'"\\ud800"', b"\x00"):
+        signed = hmac.new(b"s", f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+        cases.append(("POST", "/webhooks/door-hostile", {**JSON, "stripe-signature": f"t={stamp},v1={signed}"}, body))
+        github = hmac.new(b"s", body, hashlib.sha256).hexdigest()
+        cases.append(("POST", "/webhooks/door-hostile-github", {**JSON, "x-hub-signature-256": f"sha256={github}"}, body))
+    wrong_ways = [("GET", "/webhooks/door-hostile"), ("DELETE", "/webhooks/door-hostile"), ("POST", "/webhooks/door-hostile/"), ("POST", "/webhooks/%00")]
+    return cases + [(method, path, JSON, good) for method, path in wrong_ways]
+
+
+KEYS = ["", "x", "/", "//", "Nope/x", "DoorVictim/", "DotdoInbox/all", "!/x", "DoorVictim/%00", "%ff%fe/x", "v" * 800, "DoorVictim/" + "x" * 600]
+"""What is no key of an entity, or of none that may be named from outside."""
+
+
+def dashboard_cases() -> list[Case]:
+    """What the page asks, asked wrongly. These read only: answers of 200 are fine, as long as nothing runs."""
+    paths = [f"/dashboard/entity?key={key}" for key in KEYS] + ["/dashboard/entity", "/dashboard/entity?key=a&key=b"]
+    paths += [
+        f"/dashboard/{what}?{query}"
+        for what in ("entities", "executions", "events")
+        for query in ("limit=0", "limit=-1", "limit=x", "limit=1e9", "limit=" + "9" * 400, "search=" + "x" * 300, "status=dreaming", "noun=%00",
+                      "noun=../x", "name=[", "name=***" + "*?" * 90, "name=%00", "search=%ff", "all=maybe")
+    ]  # fmt: skip
+    paths += [f"/dashboard/graph?execution={one}" for one in (*KEYS, "DoorVictim/v!x", "a!b!c", "DotdoMachine/x", "DotdoServiceRequest/a!b")]
+    paths += [f"/dashboard/graph?definition={one}&of={one}" for one in KEYS]
+    paths += [f"/dashboard/graph?{one}" for one in ("", "machine=", "machine=%00", "service=", "service=" + "x" * 300, "instance=x", "definition=x")]
+    unwatchable = [
+        "", "/", "//evil.example/executions", "http://evil.example/executions", "/health", "/metrics", "/DoorVictim/v/mark", "/executions/x/events",
+        "/executions/x/result", "/entities/DoorVictim/v/sql?query=SELECT+1", "/dashboard/live?watch=/executions", "/dashboard/../DoorVictim/v/mark",
+        "/docs", "/assets/x", "/rpc", "executions", "/EXECUTIONS", "/executions" + "x" * 3_000, "/%65xecutions/x/%65vents", "/dashboard/session",
+    ]  # fmt: skip
+    paths += [f"/dashboard/live?watch={quote(one, safe='')}" for one in unwatchable]
+    paths += ["/dashboard/live", "/dashboard/live?" + "&".join(f"watch=/executions?limit={n}" for n in range(1, 30))]
+    paths += ["/dashboard", "/dashboard/", "/dashboard/nope", "/dashboard/%2e%2e/executions", "/dashboard/pulse/x", "/dashboard/session?x=" + "y" * 900]
+    verbs = ("entity?key=DoorVictim/v", "entities", "executions", "events", "graphs", "graph", "pulse", "session", "live?watch=/executions", "nope")
+    written = [(method, f"/dashboard/{path}", JSON, b"{}") for path in verbs for method in ("POST", "DELETE")]
+    return [*(("GET", path, {}, b"") for path in paths), *written]
+
+
+STATEMENTS = [
+    "x", "DELETE FROM t", "DROP TABLE t", "INSERT INTO t VALUES(1)", "UPDATE t SET a = 1", "CREATE TABLE t(a)", "ATTACH '/etc/passwd' AS p",
+    "PRAGMA writable_schema = 1", "PRAGMA journal_mode = DELETE", "VACUUM INTO '/tmp/stolen'", "SELECT 1; DROP TABLE t", "BEGIN", "COMMIT",
+    "SELECT load_extension('x')", "SELECT readfile('/etc/passwd')", "SELECT writefile('/tmp/x', 1)", "SELECT * FROM _do_fields", "SELECT * FROM nope",
+    "SELECT zeroblob(2000000000)", "SELECT randomblob(900000000)", "SELECT replace(hex(zeroblob(400000000)), '0', 'xxxxxxxx')", "SELECT printf('%2000000000d', 1)",
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c", "\x00", "SELECT 1 WHERE ?", "'" * 9_000,
+    "x" * 20_000, "EXPLAIN DELETE FROM t", "REINDEX", "ANALYZE", "SELECT * FROM sqlite_dbpage", "SELECT * FROM pragma_database_list",
+]  # fmt: skip
+"""SQL that does more than read an entity's own tables, or would cost too much."""
+
+
+def operator_cases() -> list[Case]:
+    """What an operator's routes must refuse."""
+    cases: list[Case] = [("GET", f"/entities/{key}/sql", {}, b"") for key in KEYS]
+    cases += [("GET", f"/entities/{key}", {}, b"") for key in KEYS]
+    cases += [("POST", f"/entities/{key}/{verb}", JSON, b"") for key in KEYS for verb in ("hibernate", "release", "explode")]
+    cases += [("POST", f"/workflows/{name}", JSON, b"{}") for name in ("", "none", "%00", "../x", "x" * 900, "__main__", "%ff")]
+    cases += [("POST", f"/executions/DoorVictim/v!x/signal{query}", JSON, b"1") for query in ("", "?name=", "?name=a:b", "?name=!x", "?name=" + "x" * 300)]
+    cases += [("POST", "/callbacks/" + one, JSON, b"1") for one in ("", "%23x", "%00%23x", "DotdoInbox/all!x%23y", "x" * 900)]
+    cases += [("POST", "/events/A.b?to=" + one, JSON, b"{") for one in ("", "%00", "x" * 900)]
+    odd: list[bytes] = [b'{"title":1}', b'{"title":"x","approvers":"mia"}', b'{"title":"x","approvers":[]}', b'{"title":"x","approvers":[1]}',
+                        b'{"title":"x","approvers":["a"],"deadline":"soon"}', b'{"title":"x","approvers":["a"],"deadline":-5}', b'{"title":"x","id":""}',
+                        b'{"title":"x","approvers":["a"],"id":"\\u0000"}', b'{"title":"x","approvers":["a"],"priority":"none"}', b'{"title":null}',
+                        b'{"title":"x","approvers":["a"],"id":"' + b"x" * 900 + b'"}', b'{"title":"x","timeout":"soon"}']  # fmt: skip
+    cases += [("POST", path, JSON, body) for path in ("/approvals", "/tasks") for body in odd if path == "/approvals" or b"approvers" not in body]
+    cases += [("GET", f"/docs/{name}", {}, b"") for name in ("", "redoc.standalone.js", "..%2fcore.py", "%00", "swagger-ui.css/", "\u202e")]
+    cases += [("GET", "/" + "?" + "a=b&" * 5_000, {}, b""), ("GET", "/schedules?of=" + "x" * 3_000, {}, b"")]
     return cases
 
 
@@ -235,23 +325,28 @@ async def asked(asgi: Any, method: str, path: str, headers: dict[str, str], body
 
 
 async def test_no_hostile_request_is_answered_with_500_and_none_runs_anything():
-    webhook("/webhooks/door-hostile", secret="DOOR_SECRET", event="Door.came")
+    for hook, scheme in HOOKS.items():
+        webhook(f"/webhooks/{hook}", secret="DOOR_SECRET", event="DoorVictim.free", scheme=scheme)
     ran.clear()
     limits = Limits(request_timeout_s=5.0, request_bytes_max=1_000_000)
     try:
         asgi = app(limits=limits, secrets={"DOOR_SECRET": "s"})
         cases = http_cases()
-        async with runtime():
+        async with runtime() as rt:
             for method, path, headers, body in cases:
                 answer = await asked(asgi, method, path, headers, body)
                 assert answer.status_code < 500, (method, path[:80], headers, body[:60], answer.status_code, answer.text[:300])
                 if answer.status_code >= 400 and method != "HEAD":
                     assert answer.headers["content-type"] == "application/problem+json", (method, path[:80], answer.text[:200])
                     assert "Traceback" not in answer.text
+                if path.startswith("/webhooks/"):
+                    assert answer.status_code >= 400, (path, headers, body[:60], answer.text)
+            await rt.settle()
             assert ran == []
-            assert len(cases) >= 300
+            assert len({str(case) for case in cases}) >= 600
     finally:
-        forget("/webhooks/door-hostile")
+        for hook in HOOKS:
+            forget(f"/webhooks/{hook}")
 
 
 async def test_every_hostile_message_ends_its_session_or_is_rejected_and_nothing_runs():
@@ -271,6 +366,97 @@ async def test_every_hostile_message_ends_its_session_or_is_rejected_and_nothing
             assert told[-1][0] in ("abort", "reject"), (text[:100], told)
             assert "Traceback" not in str(told)
             assert ran == [], text[:100]
+
+
+async def test_no_hostile_statement_changes_an_entity_reads_a_file_or_lasts():
+    async with runtime(), client_of(app()) as http:
+        await DoorVictim("sql").touch(7)
+        where = "/entities/DoorVictim/sql/sql"
+        tables = (await http.get(where)).json()
+        assert [row[0] for row in tables["rows"]] == ["t"]
+        for statement in STATEMENTS:
+            query = quote(statement.encode("utf-8", "surrogatepass"), safe="")
+            answer = await http.get(f"{where}?query={query}")
+            assert 400 <= answer.status_code < 500, (statement[:100], answer.status_code, answer.text[:300])
+            assert "Traceback" not in answer.text
+        assert (await http.get(where)).json() == tables
+        assert (await http.get(f"{where}?query=SELECT count(*) FROM t")).json()["rows"] == [[0]]
+        assert (await http.get("/DoorVictim/sql/mark")).json() == 7
+
+
+async def test_every_hostile_message_is_refused_in_a_batch_as_well():
+    ran.clear()
+    async with runtime(), client_of(app()) as http:
+        lines = ['["push",["pipeline",0,["DoorVictim"],["v"]]]', '["push",["pipeline",1,["me"],[]]]']
+        for text in rpc_cases():
+            body = "\n".join([*lines, text, '["pull",3]']).encode("utf-8", "surrogatepass")
+            answer = await http.post("/rpc", content=body)
+            assert answer.status_code == 200, (text[:100], answer.text)
+            told = [json.loads(line) for line in answer.text.split("\n")]
+            assert told[-1][0] in ("abort", "reject"), (text[:100], told)
+            assert "Traceback" not in answer.text
+            assert ran == [], text[:100]
+        too_many = await http.post("/rpc", content=b"x\n" * 10_001)
+        assert (too_many.status_code, too_many.json()["code"]) == (413, "batch_too_large")
+
+
+async def test_every_hostile_message_ends_its_connection_or_is_rejected_and_the_server_goes_on():
+    ran.clear()
+    async with runtime(), serving(app(limits=Limits(request_bytes_max=200_000))) as port:
+        url = f"ws://127.0.0.1:{port}/rpc"
+        texts: list[str | bytes] = [*rpc_cases(), b"", b"\xff\xfe", b"\x00" * 1_000, b'["push"']
+        for text in texts:
+            async with websockets.connect(url, compression=None) as socket:
+                await socket.send('["push",["pipeline",0,["DoorVictim"],["v"]]]')
+                await socket.send('["push",["pipeline",1,["me"],[]]]')
+                await socket.send(text)
+                await socket.send('["pull",3]')
+                told = json.loads(await asyncio.wait_for(socket.recv(), 10))
+                assert told[0] in ("abort", "reject"), (text[:100], told)
+                assert "Traceback" not in str(told)
+        async with websockets.connect(url, compression=None) as socket:
+            await socket.send("x" * 200_001)
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await socket.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1009
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            assert (await http.get("/ready")).json() == {"status": "ready"}
+            assert "dotdo_rpc_connections 0.0" in (await http.get("/metrics")).text
+        assert ran == []
+
+
+async def test_hostile_requests_leave_nothing_in_memory():
+    """Always another name, method, token: what is refused is not remembered."""
+    asgi = app(tokens=TOKENS)
+    operator = {"authorization": f"Bearer {list(TOKENS)[2]}"}
+
+    async def wave(first: int, count: int) -> None:
+        for n in range(first, first + count):
+            for method, path, headers, body in (
+                ("POST", f"/Nope{n}/x/y", operator, b"[1]"), ("POST", f"/DoorVictim/v/nope{n}", operator, b"[1]"), (f"METHOD{n}", "/x", operator, b""),
+                ("GET", f"/DoorVictim/v/mark?{n}", {"authorization": f"Bearer wrong-token-{n:08}"}, b""), ("GET", f"/assets/{n}", {}, b""),
+                ("POST", f"/workflows/none{n}", operator, b"{}"), ("GET", f"/dashboard/live?watch=/nope{n}", operator, b""),
+                ("GET", f"/nowhere/{n}", operator, b""), ("POST", f"/rpc?{n}", operator, b'["push",["import",%d]]' % n),
+                ("POST", f"/rpc?{n}", operator, b'["push",["pipeline",0,["Nope%d"],["x"]]]\n["pull",1]' % n),
+            ):  # fmt: skip
+                answer = await asked(asgi, method, path, headers, body)
+                assert answer.status_code < 500, (method, path, answer.text)
+
+    async with runtime():
+        await wave(0, 30)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            await wave(1_000, 60)
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+            await wave(2_000, 60)
+            gc.collect()
+            left = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        assert left < 600 * 200, f"600 requests left {left} bytes"
 
 
 async def test_a_path_cannot_reach_the_runtime_behind_a_stub():
