@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from dotdo.cli.failing import Failed
+from dotdo.cli.failing import Failed, Usage
 from dotdo.cli.verb import Asked, Limit, Yes, verb
 
 PANEL = "Executions"
+STATUSES = ("pending", "running", "waiting", "paused", "completed", "failed", "cancelled")
 COLUMNS = ("id", "method", "status", "waiting_for", "until", "started_at", "error")
 Id = Annotated[str, typer.Argument(metavar="ID", help="The execution's id (quote its !), or an entity's key: its latest execution.")]
 IdOrLetter = Annotated[str, typer.Argument(metavar="ID", help="An execution's id, an entity's key, or the number of a dead letter.")]
@@ -36,6 +37,8 @@ async def executions(
     import dotdo
     from dotdo.cli import printing
 
+    if status is not None and status not in STATUSES:
+        raise Usage(f"--status {status}: one of {', '.join(STATUSES)}")
     found = [as_row(info) async for info in dotdo.executions(noun=noun, status=status, limit=limit)]
     printing.rows(asked, found, COLUMNS, none="there are no such executions")
 

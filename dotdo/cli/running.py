@@ -176,6 +176,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve entities over HTTP, with dashboard and API pages, until interrupted."""
+    import asyncio
     import importlib
     import importlib.util
 
@@ -190,12 +191,40 @@ def serve(
         raise Failed(f"the web app needs {error.name}: pip install 'dotdo[http]'") from error
     if app is not None:
         loading.load(app)
-    from dotdo.hosting import data_folder
+    from dotdo.errors import NounNotLoadable
+    from dotdo.hosting import catalog, data_folder
 
+    server = web.Server(host, port, log_level="warning")  # refuses another address than loopback without a token
+    bound = _bound(host, port)
     path = data_folder.resolve(asked.data)
     dotdo.init(data=path, hosts=hosts)
     try:
-        asked.say(f"serving {joining.shown(path)} at http://{host}:{port}")
-        web.serve(host, port, log_level="warning")  # refuses another address than loopback without a token; lets requests end
+        if hosts == 0:  # there are no hosts to send the nouns to; other verbs find them in the folder afterwards all the same
+            try:
+                catalog.ship(data_folder.read_folder(path).nouns)
+            except NounNotLoadable as error:
+                asked.say(f"other verbs will not know them: {error}")
+        signal.signal(signal.SIGTERM, _end)  # uvicorn lets requests end, and raises the signal once more: entities come to rest as well
+        bound.listen()  # who reads the next line may come
+        asked.say(f"serving {joining.shown(path)} at http://{host}:{bound.getsockname()[1]}")
+        asyncio.run(server.serve([bound]))
     finally:
         dotdo.shutdown()
+
+
+def _end(*_: Any) -> None:
+    raise SystemExit(0)
+
+
+def _bound(host: str, port: int) -> Any:
+    """A socket at this address, before anything is opened. Raises Failed."""
+    import socket
+
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise Failed(f"nothing can listen at {host}:{port}: {error.strerror or error}; --host and --port give another address") from None
+    return bound

@@ -62,7 +62,15 @@ def app(
     """
     origins = tuple(cors)
     door = Door(limits or Limits(), config.tokens_from_environment() if tokens is None else tokens, origins, secrets)
-    made = FastAPI(title="dotdo", version=_version(), description=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False, docs_url=None, redoc_url=None)
+    made = FastAPI(
+        title="dotdo",
+        version=_version(),
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
     made.state.door = door
     made.include_router(own_routes)
     for router in _ROUTERS:

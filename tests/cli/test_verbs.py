@@ -38,6 +38,7 @@ def test_calling(data):
     assert "missing a required argument: 'amount'" in run(data, "call", "Till/t1.pay", "bob", code=2)[1]
     assert run(data, "call", "Till/t1.pay", "bob", "-1", code=1)[1].splitlines()[-1] == "dotdo: Broken: nobody pays -1"
     assert "Order/o1.process" in run(data, "call", "Till", code=2)[1]
+    assert "one of pending, running" in run(data, "executions", "--status", "dreaming", code=2)[1]
     assert "NoSuchMember" in run(data, "call", "Till/t1.fly", code=3)[1]
     assert "dotdo up app.py" in run(data, "call", "Unknown/x.y", code=1)[1]
     started = ask(data, "call", "Till/t1.close", "--start", "--call-id", "c1")

@@ -50,7 +50,9 @@ def hello(token: Any, *, kind: Any = frames.HELLO, version: Any = frames.VERSION
 NONE = codec.encode([[], {}])
 
 
-def call(path: Any, payload: Any = NONE, *, seq: Any = 1, noun: Any = "FrameVictim", entity: Any = "v", flags: Any = frames.WANTED) -> list[Any]:
+def call(
+    path: Any, payload: Any = NONE, *, seq: Any = 1, noun: Any = "FrameVictim", entity: Any = "v", flags: Any = frames.WANTED
+) -> list[Any]:
     return [frames.CALL, seq, noun, entity, path, payload, flags, None, {}]
 
 
