@@ -39,6 +39,7 @@ UUID_, DECIMAL, ENUM, PATH, DATACLASS, MODEL, ERROR, ORDERED = 9, 10, 11, 12, 13
 STRANGE_TEXT = 17
 
 _INT_BYTES_MAX = 1024 * 1024
+_QUOTED_CHARACTERS_MAX = 200
 _NOTE_ATTRIBUTE = "__notes__"
 
 _extensions: dict[int, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {}
@@ -248,10 +249,16 @@ _PACKERS: dict[type, Callable[[Any], Any]] = {
 }
 
 
+def _is_short(value: object) -> bool:
+    """True for what an error can quote wherever it goes."""
+    return value is None or isinstance(value, (bool, float)) or (type(value) in (int, str) and len(str(value)) <= _QUOTED_CHARACTERS_MAX)
+
+
 def _error_parts(error: BaseException, *, depth: int = 0) -> list[Any]:
     if isinstance(error, pydantic.ValidationError):
         details = [
-            [e["type"], list(e["loc"]), e["msg"]] for e in error.errors(include_url=False, include_context=False, include_input=False)
+            [e["type"], list(e["loc"]), e["msg"], [e["input"]] if _is_short(e["input"]) else []]
+            for e in error.errors(include_url=False, include_context=False)
         ]
         return ["pydantic", "ValidationError", [error.title, details], {}, [], None, "", str(error)]
     attributes: dict[str, Any] = {}
@@ -389,12 +396,14 @@ def _build_error(parts: Any) -> BaseException:
     error: BaseException
     if module == "pydantic" and qualname == "ValidationError":
         title, details = args
+        inputs = [quoted[0] if quoted else [] for _, _, _, *quoted in details]
         return pydantic.ValidationError.from_exception_data(
             str(title),
             [
-                {"type": PydanticCustomError(kind, "{text}", {"text": message}), "loc": tuple(place), "input": None}
-                for kind, place, message in details
+                {"type": PydanticCustomError(kind, "{text}", {"text": message}), "loc": tuple(place), "input": value[0] if value else None}
+                for (kind, place, message, *_), value in zip(details, inputs, strict=True)
             ],
+            hide_input=not all(inputs),
         )
     if not classes.is_error(cls) or not issubclass(cls, Exception):  # nobody else's SystemExit ends this process
         error = RemoteError(f"{qualname}: {text}", type_name=f"{module}.{qualname}")

@@ -1,7 +1,8 @@
 """`self.try_`: one attempt, not recorded.
 
 The body runs as a task of its own, like a step's, so that its timeout cancels it for real; a replay runs it again. The
-calls it makes carry derived ids all the same, so an entity it calls twice does its work once.
+calls it makes carry derived ids all the same, so an entity it calls twice does its work once. Nothing of it being on
+record, its timeout is in memory only and keeps the entity awake.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ async def attempt(
     branch.attempt = task.branch.attempt
     body = activation.make_task(step.run_body(ledger.body_of(key, key, fn), args), branch, run=run, hold=task.hold)
     run.trying += 1
+    run.timed_tries += timeout_s is not None
     timer = None
     expired = False
 
@@ -59,5 +61,6 @@ async def attempt(
         raise
     finally:
         run.trying -= 1
+        run.timed_tries -= timeout_s is not None
         if timer is not None:
             timer.cancel()

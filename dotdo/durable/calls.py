@@ -300,7 +300,7 @@ class EntityCaller:
 class CallOperation(Operation):
     """An awaited call to another entity."""
 
-    __slots__ = ("_is_recorded", "_limit", "caller", "node", "outgoing")
+    __slots__ = ("_is_deadline_kept", "_is_recorded", "_limit", "caller", "node", "outgoing")
 
     is_call = True
 
@@ -310,6 +310,7 @@ class CallOperation(Operation):
         self.caller = caller
         self._is_recorded = outgoing.key is not None
         self._limit: Any = None
+        self._is_deadline_kept = False
         self.node = node
         self.outgoing = outgoing
 
@@ -325,14 +326,24 @@ class CallOperation(Operation):
             turn.then(lambda: self.caller.send_when_safe([self.node]))  # made in an earlier turn, or in one that is replayed
 
     def _limit_to(self, timeout_s: float) -> None:
-        """`with_options(timeout=)`: counted anew after a crash, since the call is sent anew as well."""
+        """`with_options(timeout=)`: counted anew after a crash, since the call is sent anew as well, but not after a rest."""
         clock = self.run.activation.host.clock
         error = CallTimeout(f"{self.node.text} gave no answer within {timeout_s} s; it may still run")
-        self._limit = clock.call_at(clock.now() + timeout_s, lambda: self.answered(False, encode_error(error)))
+        kept = self._kept_deadline(self.outgoing.attempt)
+        self._is_deadline_kept = kept is not None
+        self.until = kept.until if kept is not None and kept.until is not None else clock.now() + timeout_s
+        self._limit = clock.call_at(self.until, lambda: self.answered(False, encode_error(error)))
+
+    def keep_deadline(self) -> None:
+        if self.until is not None and not self._is_deadline_kept:
+            self._is_deadline_kept = True
+            call_id = (self.node.call_id or "").encode()
+            self.run.add_row(Kind.WAIT, self.key, name=self.name, attempt=self.outgoing.attempt, value=call_id, until=self.until)
 
     def answered(self, ok: bool, blob: bytes) -> None:  # (ok, blob) is one outcome
         if self._limit is not None:
             self._limit.cancel()
+            self.until = None
         run = self.run
         if self.withdrawn or run.operations.get(self.key) is not self or run.is_replaying:
             return

@@ -169,6 +169,7 @@ class Dormant:
     def _drop_paused(self, run: Run) -> Callable[[], None] | None:
         if run.is_over or not run.is_pausing:
             return None
+        run.keep_deadlines()
         journal.set_status(self._activation.file, run.id, "paused")
         return lambda: self._shelve(run)
 
@@ -228,6 +229,7 @@ class Dormant:
     def _shelve_if_parked(self, run: Run) -> Callable[[], None] | None:
         if run.is_over or not run.is_parked:
             return None
+        run.keep_deadlines()
         journal.set_status(self._activation.file, run.id, "waiting", run.waiting_for, run.until)
         return lambda: self._shelve(run)
 

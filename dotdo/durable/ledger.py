@@ -361,6 +361,7 @@ class Ledger:
         times = self.dormant.next_due()
         for run in list(self.runs.values()):
             until = run.until
+            run.keep_deadlines()
             journal.set_status(self.activation.file, run.id, "waiting", run.waiting_for, until)
             if until is not None:
                 times.append(until)

@@ -17,6 +17,7 @@ from dotdo.errors import Hibernated, OutsideTurn
 
 if TYPE_CHECKING:
     from dotdo.durable.run import Run
+    from dotdo.storage.journal import Row
 
 
 class Operation:
@@ -113,6 +114,14 @@ class Operation:
 
     def withdraw_timers(self) -> None:
         """The run is being dropped: leave no timer behind."""
+
+    def keep_deadline(self) -> None:
+        """The run is about to be dropped to its row: journal a deadline that is not on record yet."""
+
+    def _kept_deadline(self, attempt: int) -> Row | None:
+        """The row of `keep_deadline`, if it is of this attempt."""
+        row = self.run.waits.get(self.key) if self.run.waits else None
+        return row if row is not None and row.until is not None and row.attempt == attempt else None
 
     def delivered(self, value: Any) -> None:
         """The outcome reached the code that awaited it."""

@@ -22,6 +22,7 @@ class Rest:
     is_over: bool
     is_journaled: bool
     trying: int
+    timed_tries: int
     replay: Replay | None
     tasks: set[EntityTask]
     operations: dict[str, Operation]
@@ -34,7 +35,7 @@ class Rest:
     @property
     def is_parked(self) -> bool:
         """True when every task waits, directly or through tasks it started, for something durable."""
-        if self.is_over or not self.operations or not self.is_journaled:
+        if self.is_over or not self.operations or not self.is_journaled or self.timed_tries:
             return False
         if self.replay is not None and (self.replay.is_going_on or self.replay.is_delivering):
             return False
@@ -87,3 +88,8 @@ class Rest:
     @property
     def waiting_for(self) -> str:
         return ", ".join(sorted(operation.waiting_for for operation in self.operations.values()))
+
+    def keep_deadlines(self) -> None:
+        """It is about to be dropped to its row: what else would forget when it is due adds that to the commit."""
+        for operation in self.operations.values():
+            operation.keep_deadline()

@@ -63,6 +63,8 @@ class Run(Rest):
     asked = 1
     """The attempt of its caller that it runs for."""
     trying = 0
+    timed_tries = 0
+    """Those of them that have a timeout, which no row would remember."""
     parked_since: float | None = None
     failed_blob: bytes | None = None
     on_end: Callable[[BaseException | None], Callable[[], None] | None] | None = None

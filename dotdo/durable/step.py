@@ -58,6 +58,7 @@ class StepOperation(Operation):
         "_attempt",
         "_body_task",
         "_fn",
+        "_is_deadline_kept",
         "_is_chosen",
         "_policy",
         "_started",
@@ -93,6 +94,7 @@ class StepOperation(Operation):
         self._timer: Any = None
         self._body_task: EntityTask | None = None
         self._timed_out = False
+        self._is_deadline_kept = False
         self._started: float | None = None
 
     def start(self, turn: Turn) -> None:
@@ -125,16 +127,40 @@ class StepOperation(Operation):
         if self._attempt > 1:
             run.is_repeat = True  # what the earlier attempt called may have done its work: callees look up their record
         self._timed_out = False
-        self._started = host.clock.now()
+        self._set_deadline()
+        if self.until is not None and self.until <= host.clock.now():
+            run.activation.exclusively(lambda: self._failed(self._timeout_error()))
+            return
         branch = Branch(f"{self.key}@{self._attempt}", call_path=self.key, in_step=True)
         if self.branch is not None:
-            branch.attempt = self.branch.attempt_within(self._attempt)
+            branch.attempt = self._attempt_within
         task = run.activation.make_task(self.coroutine(), branch, run=run, hold=self.hold)
         task.on_return = self._ended
         self._body_task = task
-        if self._timeout_s is not None:
-            self._timer = host.clock.call_at(self._started + self._timeout_s, self._time_out)
+        if self.until is not None:
+            self._timer = host.clock.call_at(self.until, self._time_out)
         task.start_now()
+
+    @property
+    def _attempt_within(self) -> int:
+        """Which attempt it is, counting those of the execution and of the steps around it."""
+        return self._attempt if self.branch is None else self.branch.attempt_within(self._attempt)
+
+    def _set_deadline(self) -> None:
+        """When this attempt began and how long it has: as on record, if the execution rested while its body waited."""
+        kept = self._kept_deadline(self._attempt_within)
+        self._is_deadline_kept = kept is not None
+        if kept is not None:
+            self._started, self.until = kept.started, kept.until
+        else:
+            self._started = self.run.activation.host.clock.now()
+            self.until = None if self._timeout_s is None else self._started + self._timeout_s
+
+    def keep_deadline(self) -> None:
+        if self._body_task is None or self.until is None or self._is_deadline_kept:
+            return
+        self._is_deadline_kept = True
+        self.run.add_row(Kind.WAIT, self.key, name=self.name, attempt=self._attempt_within, until=self.until, started=self._started)
 
     def coroutine(self) -> Any:
         """What one attempt runs."""
@@ -172,6 +198,7 @@ class StepOperation(Operation):
             self._timer.cancel()
             self._timer = None
         self._body_task = None
+        self.until = None
         if self.withdrawn:
             return None
         if ending is Ending.RETURNED:

@@ -80,7 +80,7 @@ class FieldSpec:
         if adapter is None:
             if self._is_unresolved:
                 self._resolve_late()
-            config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+            config = pydantic.ConfigDict(arbitrary_types_allowed=True, title=f"{self.owner.__name__}.{self.name}")
             try:
                 adapter = pydantic.TypeAdapter(self._annotation, config=config)
             except pydantic.errors.PydanticUserError:

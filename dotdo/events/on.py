@@ -41,11 +41,14 @@ class _Named:
     def _take(self, handler: Any, key: str | None) -> Any:
         if not callable(handler):
             raise DefinitionError(f"on {', '.join(self._patterns)}: {handler!r} is not a function or a method")
+        key = self._key if key is None else key
+        if key is not None and (not isinstance(key, str) or not key):
+            raise DefinitionError(f"on {', '.join(self._patterns)}: key= is the name of a field of the payload, not {key!r}")
         result: Any = None
         for pattern in self._patterns:
             if names.is_signal(pattern) and "*" not in pattern:
                 raise DefinitionError(f"on.{pattern} names no verb: write on.{pattern}.created, or on.{pattern}['*'] for all of them")
-            result = self._register(pattern, handler, key or self._key)
+            result = self._register(pattern, handler, key)
         return handler if result is None else result
 
     def _of_verb(self, verb: str) -> str:
