@@ -7,6 +7,7 @@ for something the runtime knows nothing of (`waits_outside`)? A task that waits 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from dotdo.entity.task import EntityTask
@@ -14,6 +15,10 @@ from dotdo.entity.task import EntityTask
 if TYPE_CHECKING:
     from dotdo.durable.operation import Operation
     from dotdo.durable.replay import Replay
+
+
+TIMERS_BETWEEN_LOOKS = 256
+"""After so many timers it is looked which of them were cancelled."""
 
 
 class Rest:
@@ -26,6 +31,28 @@ class Rest:
     replay: Replay | None
     tasks: set[EntityTask]
     operations: dict[str, Operation]
+    _timers: set[asyncio.TimerHandle] | None = None
+    """Timers its tasks started on the loop, which no row would remember; some are cancelled."""
+
+    def timer_began(self, timer: asyncio.TimerHandle) -> None:
+        """A task of this run started a timer on the loop."""
+        if self._timers is None:
+            self._timers = set()
+        self._timers.add(timer)
+        if len(self._timers) % TIMERS_BETWEEN_LOOKS == 0:
+            self._timers = _running(self._timers)
+
+    def timer_ended(self, timer: asyncio.TimerHandle) -> None:
+        """It fires now."""
+        if self._timers is not None:
+            self._timers.discard(timer)
+
+    @property
+    def has_timers(self) -> bool:
+        """True while a timer runs that exists in memory only: `asyncio.timeout` around a durable wait, for one."""
+        if self._timers:
+            self._timers = _running(self._timers)
+        return bool(self._timers)
 
     @property
     def has_body(self) -> bool:
@@ -35,7 +62,7 @@ class Rest:
     @property
     def is_parked(self) -> bool:
         """True when every task waits, directly or through tasks it started, for something durable."""
-        if self.is_over or not self.operations or not self.is_journaled or self.timed_tries:
+        if self.is_over or not self.operations or not self.is_journaled or self.timed_tries or self.has_timers:
             return False
         if self.replay is not None and (self.replay.is_going_on or self.replay.is_delivering):
             return False
@@ -44,6 +71,8 @@ class Rest:
         parked = {operation.future for operation in self.operations.values()}
         for task in self.tasks:
             waits_for = task.waits_for
+            if waits_for is not None and waits_for.done():
+                return False  # it goes on in a moment
             if waits_for in parked or isinstance(waits_for, EntityTask):
                 continue
             if waits_for is None or len(self.tasks) == 1:
@@ -93,3 +122,7 @@ class Rest:
         """It is about to be dropped to its row: what else would forget when it is due adds that to the commit."""
         for operation in self.operations.values():
             operation.keep_deadline()
+
+
+def _running(timers: set[asyncio.TimerHandle]) -> set[asyncio.TimerHandle]:
+    return {timer for timer in timers if not timer.cancelled()}

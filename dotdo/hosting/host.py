@@ -19,6 +19,7 @@ from dotdo import codec
 from dotdo.clock import Clock
 from dotdo.config import Settings
 from dotdo.durable.ledger import Ledger
+from dotdo.entity import loop_timers
 from dotdo.entity import task as tasks
 from dotdo.entity.activation import Activation, State
 from dotdo.entity.ports import TurnSlot
@@ -148,10 +149,12 @@ class Host:
         """
         self._factory_before = self.loop.get_task_factory()
         self.loop.set_task_factory(tasks.factory)  # type: ignore[arg-type]
+        self._stop_watching_timers = loop_timers.watch(self.loop)
         try:
             await self.territory.take()
         except BaseException:
             self.loop.set_task_factory(self._factory_before)
+            self._stop_watching_timers()
             raise
         shards = self.shards
         if shards is None:
@@ -241,6 +244,7 @@ class Host:
         self._workers.close(wait=False)
         if self.loop.get_task_factory() is tasks.factory:
             self.loop.set_task_factory(self._factory_before)
+        self._stop_watching_timers()
 
     def die(self) -> None:
         """From now on nothing of this host runs or writes, as after a SIGKILL; `kill` cleans up behind it. For tests."""
@@ -266,6 +270,7 @@ class Host:
             close()
         self._left_open.clear()
         self.loop.set_task_factory(self._factory_before)
+        self._stop_watching_timers()
 
     async def close_indexes(self) -> None:
         """After `kill`: end the index connections of this process."""

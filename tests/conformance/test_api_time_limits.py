@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import dotdo
-from dotdo import DO
+from dotdo import DO, send
 
 ATTEMPTS: list[str] = []
 
@@ -118,3 +120,56 @@ async def test_what_is_done_within_the_limit_is_the_answer(virtual):
     await virtual.advance("2h")
     await virtual.crash()
     assert await run.result() == "rested"
+
+
+class ImpatientJob(DO, idle_timeout="0.2s"):
+    async def under_timeout(self) -> str:
+        try:
+            async with asyncio.timeout(1):
+                return await self.wait_for("Impatient.answered")
+        except TimeoutError:
+            return await self.do(self._given_up, step_id="given-up")
+
+    async def under_wait_for(self) -> str:
+        try:
+            return await asyncio.wait_for(self.wait_for("Impatient.answered"), 1)
+        except TimeoutError:
+            return await self.do(self._given_up, step_id="given-up")
+
+    async def under_wait(self) -> str:
+        waiting = asyncio.create_task(self.wait_for("Impatient.answered"))
+        done, _ = await asyncio.wait([waiting], timeout=1)
+        return "answered" if done else await self.do(self._given_up, step_id="given-up")
+
+    async def in_a_step(self) -> str:
+        return await self.do(self._ask, step_id="ask", retry=1)
+
+    async def and_then_sleeps(self) -> str:
+        said = await self.under_timeout()
+        await self.sleep("1h")
+        return said
+
+    async def _ask(self) -> str:
+        try:
+            async with asyncio.timeout(1):
+                return await LimitedJob(f"of-{self.id}").rest()
+        except TimeoutError:
+            return "given up"
+
+    def _given_up(self) -> str:
+        return "given up"
+
+
+@pytest.mark.parametrize("method", ["under_timeout", "under_wait_for", "under_wait", "in_a_step"])
+async def test_asyncios_limits_around_durable_waits_keep_the_entity_awake(rt, method):
+    run = await dotdo.start(getattr(ImpatientJob(method), method))
+    assert await run.result(timeout=20) == "given up"
+
+
+async def test_an_entity_sleeps_again_when_the_limit_is_over(virtual):
+    run = await dotdo.start(ImpatientJob("sleeper").and_then_sleeps)
+    await virtual.settle()
+    await send("Impatient.answered", "yes")
+    await virtual.advance("1m")
+    assert virtual.host.activations == {}
+    assert await run.result() == "yes"
