@@ -2,7 +2,8 @@
 
 Three questions about a call that does nothing just now. May its coroutines be dropped, because all they wait for is on
 record (`is_parked`)? Can nothing happen to it before a timer fires or another entity answers (`is_at_rest`)? Does it wait
-for something the runtime knows nothing of (`waits_outside`)? A task that waits for tasks it started rests if they do.
+for something the runtime knows nothing of (`waits_outside`)? A task that waits for tasks it started rests if they do. A timer of the loop, as `asyncio.timeout` has, is on no record: while one
+runs, the call stays in memory.
 """
 
 from __future__ import annotations

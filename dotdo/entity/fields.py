@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from dotdo import codec
 from dotdo.entity.turn import Turn
-from dotdo.errors import FieldNotSet, FieldTooLarge, Hibernated, OutsideTurn
+from dotdo.errors import CodecError, FieldNotSet, FieldTooLarge, Hibernated, OutsideTurn
 
 FIELD_SIZE_BYTES_MAX = 1024 * 1024
 
@@ -223,10 +223,16 @@ class FieldStore:
             raise Hibernated
         value = self._specs[name].validate(value)
         if type(value) not in _SCALARS and not is_scalar(value):
-            value = codec.decode(codec.encode(value))
+            value = codec.decode(self._encoded(name, value))
             self.held.add(name)
         self.values[name] = value
         self.dirty.add(name)
+
+    def _encoded(self, name: str, value: Any) -> bytes:
+        try:
+            return codec.encode(value)
+        except CodecError as error:
+            raise CodecError(f"field '{name}' of {self.where}: {error}") from None
 
     def _load(self, name: str) -> Any:
         data = self.pending.get(name) or self.encoded.get(name)
@@ -245,7 +251,7 @@ class FieldStore:
             value = self.values.get(name, _MISSING)
             if value is _MISSING:
                 continue
-            data = codec.encode(value)
+            data = self._encoded(name, value)
             before = self.pending.get(name) or self.encoded.get(name)
             if data == before:
                 continue
@@ -373,3 +379,6 @@ class DurableField:
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance._do_.fields.set(self.name, value)
+
+    def __delete__(self, instance: Any) -> None:
+        raise AttributeError(f"{type(instance).__name__}.{self.name} is a durable field and cannot be deleted: assign it another value")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import pydantic
 import pytest
 
-from dotdo import DO, DefinitionError, ai, on
+from dotdo import DO, CodecError, DefinitionError, ai, on
 
 
 class RefusingGauge(DO):
@@ -36,6 +36,32 @@ async def test_a_refused_value_that_an_error_does_not_quote_is_not_told_to_be_an
     with pytest.raises(pydantic.ValidationError) as caught:
         await RefusingGauge("g").set_to(datetime.now(UTC))
     assert "input_value" not in str(caught.value)
+
+
+class RefusingShelf(DO):
+    content: Any = None
+    names: list[Any] = []
+
+    async def put(self, where: str) -> None:
+        if where == "content":
+            self.content = object()
+        else:
+            self.names.append(object())
+
+    async def clear(self) -> None:
+        del self.content
+
+
+@pytest.mark.parametrize("field", ["content", "names"])
+async def test_what_cannot_be_kept_is_told_with_its_field(rt, field):
+    with pytest.raises(CodecError, match=rf"field '{field}' of RefusingShelf/s: .*object cannot be encoded"):
+        await RefusingShelf("s").put(field)
+    assert await RefusingShelf("s").names == []
+
+
+async def test_a_field_is_not_deleted_and_says_so(rt):
+    with pytest.raises(AttributeError, match=r"RefusingShelf\.content is a durable field and cannot be deleted: assign it"):
+        await RefusingShelf("s").clear()
 
 
 @pytest.mark.parametrize("key", [lambda data: data["n"], 7, ""])
