@@ -104,7 +104,7 @@ async def about(host: Host, key: str) -> dict[str, Any]:
 
 
 async def hibernate(host: Host, key: str) -> bool:
-    """Put an entity to sleep now; False if it was not awake, or is busy."""
+    """Put an entity to sleep now; False if it was not awake, is busy, or was called again just then."""
     if host.dedicated is not None and host.dedicated.is_awake(key):
         return await host.dedicated.put_to_sleep(key)
     activation = host.activations.get(split_key(key))
@@ -121,7 +121,7 @@ async def hibernate(host: Host, key: str) -> bool:
     host.hibernate(activation)
     while activation.state is not State.ENDED:
         await asyncio.sleep(0.001)  # the threads that close files need the interpreter meanwhile
-    return True
+    return split_key(key) not in host.activations  # awake again, a dedicated host stays: nobody may wait for its end
 
 
 async def delete(host: Host, key: str) -> bool:
