@@ -34,6 +34,7 @@ from dotdo.hosting import catalog
 from dotdo.hosting.data_folder import DataFolder
 from dotdo.names import key_of, split_key
 from dotdo.storage import paths
+from dotdo.storage.disk import REAL
 from dotdo.storage.template import APPLICATION_ID
 
 if TYPE_CHECKING:
@@ -360,8 +361,4 @@ def _settle(draft: Path, file: Path) -> None:
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     draft.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    REAL.sync_folder(file.parent)

@@ -13,6 +13,7 @@ from pathlib import Path
 from dotdo.errors import DataFolderInUse, DataFolderMissing, StorageError
 from dotdo.hosting.locks import KernelLock
 from dotdo.storage import paths
+from dotdo.storage.disk import REAL
 
 
 def shard_of(key: str, count: int) -> int:
@@ -75,9 +76,5 @@ class Shard:
             out.flush()
             os.fsync(out.fileno())
         draft.rename(file)
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        REAL.sync_folder(self.folder)
         return epoch

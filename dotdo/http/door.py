@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -53,16 +54,29 @@ class Door:
         for event in list(self._draining):
             event.set()
 
-    def closing(self) -> asyncio.Event:
-        """An event that is set when the door closes; give it back with `done_closing`."""
+    @contextlib.contextmanager
+    def closing(self) -> Iterator[asyncio.Event]:
+        """An event that is set when the door closes."""
         event = asyncio.Event()
         if self.is_draining:
             event.set()
         self._draining.add(event)
-        return event
+        try:
+            yield event
+        finally:
+            self._draining.discard(event)
 
-    def done_closing(self, event: asyncio.Event) -> None:
-        self._draining.discard(event)
+    @contextlib.contextmanager
+    def stream(self) -> Iterator[asyncio.Event]:
+        """A stream of events is open; the event is set when the door closes."""
+        self.stream_count += 1
+        self.metrics.streams.inc()
+        try:
+            with self.closing() as closing:
+                yield closing
+        finally:
+            self.metrics.streams.dec()
+            self.stream_count -= 1
 
 
 def door_of(request: Any) -> Door:

@@ -82,16 +82,11 @@ async def _events(door: Door, execution_id: str, after: int) -> AsyncIterator[by
     if watcher is None:
         watcher = watchers[execution_id] = Watcher(door, execution_id)
     watcher.stream_count += 1
-    door.stream_count += 1
-    door.metrics.streams.inc()
-    closing = door.closing()
     try:
-        async for event in _shown(watcher, after, closing):
-            yield event
+        with door.stream() as closing:
+            async for event in _shown(watcher, after, closing):
+                yield event
     finally:
-        door.done_closing(closing)
-        door.metrics.streams.dec()
-        door.stream_count -= 1
         watcher.stream_count -= 1
         if watcher.stream_count == 0:
             watchers.pop(execution_id, None)

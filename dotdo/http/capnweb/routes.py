@@ -80,18 +80,17 @@ class _Connection:
         self._wake.set()
 
     async def run(self) -> None:
-        closing = self._door.closing()
-        tasks: list[asyncio.Task[Any]] = [
-            asyncio.ensure_future(self._read()), asyncio.ensure_future(self._write()), asyncio.ensure_future(closing.wait()),
-        ]  # fmt: skip
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._session.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            self._door.done_closing(closing)
+        with self._door.closing() as closing:
+            tasks: list[asyncio.Task[Any]] = [
+                asyncio.ensure_future(self._read()), asyncio.ensure_future(self._write()), asyncio.ensure_future(closing.wait()),
+            ]  # fmt: skip
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._session.close()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
         if closing.is_set():
             self._close = (GOING_AWAY, "the door is closing")
         await self._end()

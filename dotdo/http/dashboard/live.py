@@ -160,16 +160,11 @@ async def _answers(door: Door, app: Any, watched: list[str], rank: int) -> Async
             one = door.live[(watch, rank)] = LiveAnswer(door, app, watch, rank)
         one.stream_count += 1
         found.append(one)
-    door.stream_count += 1
-    door.metrics.streams.inc()
-    closing = door.closing()
     try:
-        async for event in _changes(door, found, closing):
-            yield event
+        with door.stream() as closing:
+            async for event in _changes(door, found, closing):
+                yield event
     finally:
-        door.done_closing(closing)
-        door.metrics.streams.dec()
-        door.stream_count -= 1
         for one in found:
             one.stream_count -= 1
             if one.stream_count == 0:
