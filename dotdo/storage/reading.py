@@ -11,9 +11,8 @@ from typing import Any
 
 import apsw
 
-from dotdo.errors import NotAllowed
 from dotdo.storage.entity_file import EntityFile
-from dotdo.storage.sql import HIDDEN, SqlError
+from dotdo.storage.sql import HIDDEN, SqlError, raise_for
 
 ROWS_MAX = 500
 SECONDS_MAX = 0.25
@@ -52,9 +51,7 @@ def read(file: EntityFile, query: str) -> dict[str, Any]:
     except apsw.InterruptError:
         raise SqlError(f"the query took longer than {SECONDS_MAX:g} s: use LIMIT, or an index") from None
     except (apsw.Error, TypeError, ValueError, OverflowError) as error:
-        if authorizer.refused is not None or isinstance(error, apsw.AuthError):
-            raise NotAllowed(f"{authorizer.refused or error} is not allowed here: a query only reads") from None
-        raise SqlError(f"{type(error).__name__.removesuffix('Error')}: {error}; in: {query[:200]}") from error
+        raise_for(error, authorizer, query, "here: a query only reads")
     finally:
         cursor.close(True)
         connection.set_progress_handler(None)

@@ -8,7 +8,7 @@ statement that writes; before that, reading runs on an empty database in memory.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import apsw
 
@@ -126,12 +126,17 @@ def _run(connection: apsw.Connection, authorizer: Authorizer, query: str, params
     except (*_CRITICAL, apsw.ReadOnlyError, SqlError):
         raise
     except (apsw.Error, TypeError, ValueError, OverflowError) as error:
-        if authorizer.refused is not None or isinstance(error, apsw.AuthError):
-            raise NotAllowed(f"{authorizer.refused or error} is not allowed in sql()") from None
-        raise SqlError(f"{type(error).__name__.removesuffix('Error')}: {error}; in: {query[:200]}") from error
+        raise_for(error, authorizer, query, "in sql()")
     finally:
         cursor.close(True)
         authorizer.is_user = False
     if shows_schema:
         rows = [row for row in rows if not any(isinstance(cell, str) and cell.startswith(HIDDEN) for cell in row)]
     return Cursor(columns, rows, connection.total_changes() - before)
+
+
+def raise_for(error: Exception, authorizer: Authorizer, query: str, where: str) -> NoReturn:
+    """Raise what a user gets for an error of a query: NotAllowed for what the authorizer refused, else SqlError."""
+    if authorizer.refused is not None or isinstance(error, apsw.AuthError):
+        raise NotAllowed(f"{authorizer.refused or error} is not allowed {where}") from None
+    raise SqlError(f"{type(error).__name__.removesuffix('Error')}: {error}; in: {query[:200]}") from error
